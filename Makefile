@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+
+BASE ?= 6.12
+VARIANT ?= series
+DEBUG ?=
+TREE ?=
+
+.PHONY: help run check test kernel series apply clean
+
+help:
+	@echo 'What to do first'
+	@echo '  make run             show what happens to a BAR, in a VM and in a guest in it'
+	@echo '  make check           all tests; ends with "N passed, N failed, N skipped"'
+	@echo
+	@echo 'On your own tree'
+	@echo '  make apply TREE=DIR  put the series on a kernel tree, all of it or nothing'
+	@echo '  make series          write the patches to build/BASE/patches, for git am'
+	@echo '  make kernel          build build/BASE/VARIANT[-debug]/bzImage'
+	@echo
+	@echo 'While working on it'
+	@echo '  make test            build VARIANT and run the self-tests on it'
+	@echo '  make clean           remove build/'
+	@echo
+	@echo 'Variables'
+	@echo '  BASE=$(BASE)            kernel to work with: $(notdir $(wildcard series/*))'
+	@echo '  VARIANT=$(VARIANT)       series, upstream (as it is) or eager (as Linux 5.7 was)'
+	@echo '  DEBUG=1              with KASAN, lockdep and the like'
+	@echo '  KSRC=DIR             kernel tree to build from; else a Debian package is used'
+	@echo '  ACCEL=kvm            let QEMU use KVM; else it emulates'
+
+export KSRC ACCEL
+
+run:
+	@scripts/run.sh $(BASE)
+
+check:
+	@scripts/check.sh $(BASE)
+
+test:
+	@scripts/test.sh '$(BASE)' '$(VARIANT)' '$(DEBUG)'
+
+kernel:
+	@scripts/kernel.sh '$(BASE)' '$(VARIANT)' '$(DEBUG)'
+
+series:
+	@scripts/series.sh '$(BASE)'
+
+apply:
+	@scripts/apply.sh '$(TREE)'
+
+clean:
+	rm -rf build

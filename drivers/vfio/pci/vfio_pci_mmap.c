@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * BAR mappings: fault in while the device answers, zap before it stops
+ *
+ * A device answers accesses to its BARs only while its memory decode is on,
+ * while it is in D0 and while it is not in reset. A page-table entry for a BAR
+ * therefore exists only within such a time:
+ *
+ *  - Entries are made by vfio_pci_vmf_insert_pfn() alone, with memory_lock held
+ *    for read, after it has checked that the device answers.
+ *  - Whoever makes the device stop answering first takes memory_lock for write
+ *    and calls vfio_pci_zap_bars().
+ *
+ * Fork and mremap copy and move entries without asking. The zap still finds
+ * each of them, because it goes through the i_mmap of the device inode, in the
+ * order that the mm relies on for truncation.
+ *
+ * A VMA belongs to its mm, its entry on the device's list to the VMA (see
+ * vfio_pci_mmap_list.c). The device and its inode outlive both: vm_file holds
+ * the device open.
+ *
+ * Lock order:
+ *
+ *   mmap_lock or the per-VMA lock
+ *     memory_lock of the device
+ *       mmap_list.lock of the device
+ *         i_mmap_rwsem of the device inode
+ *           page-table locks
+ *
+ * The zap takes memory_lock and what unmap_mapping_range() takes, the last two.
+ * No process can hold it up by sitting on locks of its own.
+ */
+
+#include <linux/cleanup.h>
+#include <linux/mm.h>
+#include <linux/rwsem.h>
+
+#include "vfio_pci_mmap.h"
+#include "vfio_pci_priv.h"
+
+#define CREATE_TRACE_POINTS
+#include "vfio_pci_mmap_trace.h"
+
+/* File offset, in pages, of the page of the BAR that @addr maps */
+static pgoff_t vfio_pci_mmap_pgoff(struct vm_area_struct *vma,
+				   unsigned long addr)
+{
+	return vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
+}
+
+static unsigned long vfio_pci_mmap_pfn(struct vfio_pci_core_device *vdev,
+				       pgoff_t pgoff)
+{
+	u64 pos = (u64)pgoff << PAGE_SHIFT;
+	unsigned int bar = VFIO_PCI_OFFSET_TO_INDEX(pos);
+
+	return PHYS_PFN(pci_resource_start(vdev->pdev, bar) +
+			(pos & VFIO_PCI_OFFSET_MASK));
+}
+
+/**
+ * vfio_pci_vmf_insert_pfn - Map a leaf if the device answers
+ * @vdev: the device that @pfn belongs to
+ * @vmf: the fault
+ * @pfn: first page frame of the leaf, aligned to @order
+ * @order: size of the leaf: 0, PMD_ORDER or PUD_ORDER
+ *
+ * The one place that makes page-table entries for a device, also for drivers
+ * that bring a fault handler of their own.
+ *
+ * Context: In a fault, with &vfio_pci_core_device.memory_lock held for read.
+ * May sleep.
+ * Return: VM_FAULT_NOPAGE once mapped, VM_FAULT_SIGBUS if the device does not
+ * answer or @pfn cannot be mapped, VM_FAULT_FALLBACK if there is no leaf of
+ * that size, VM_FAULT_OOM if there is no memory for a page table.
+ */
+vm_fault_t vfio_pci_vmf_insert_pfn(struct vfio_pci_core_device *vdev,
+				   struct vm_fault *vmf, unsigned long pfn,
+				   unsigned int order)
+{
+	lockdep_assert_held_read(&vdev->memory_lock);
+
+	if (vdev->pm_runtime_engaged || !__vfio_pci_memory_enabled(vdev))
+		return VM_FAULT_SIGBUS;
+
+	if (!order)
+		return vmf_insert_pfn(vmf->vma, vmf->address, pfn);
+
+	if (IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) && order == PMD_ORDER)
+		return vmf_insert_pfn_pmd(vmf, pfn, false);
+
+	if (IS_ENABLED(CONFIG_ARCH_SUPPORTS_PUD_PFNMAP) && order == PUD_ORDER)
+		return vmf_insert_pfn_pud(vmf, pfn, false);
+
+	return VM_FAULT_FALLBACK;
+}
+EXPORT_SYMBOL_GPL(vfio_pci_vmf_insert_pfn);
+
+static vm_fault_t vfio_pci_mmap_huge_fault(struct vm_fault *vmf,
+					   unsigned int order)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct vfio_pci_mmap *entry = vma->vm_private_data;
+	struct vfio_pci_core_device *vdev = entry->vdev;
+	unsigned long size = PAGE_SIZE << order;
+	unsigned long addr = ALIGN_DOWN(vmf->address, size);
+	vm_fault_t ret = VM_FAULT_FALLBACK;
+	pgoff_t pgoff;
+	unsigned long pfn;
+
+	if (addr < vma->vm_start || vma->vm_end - addr < size)
+		return ret;
+
+	pgoff = vfio_pci_mmap_pgoff(vma, addr);
+	pfn = vfio_pci_mmap_pfn(vdev, pgoff);
+	if (!IS_ALIGNED(pfn, 1UL << order))
+		return ret;
+
+	scoped_guard(rwsem_read, &vdev->memory_lock)
+		ret = vfio_pci_vmf_insert_pfn(vdev, vmf, pfn, order);
+
+	trace_vfio_pci_mmap_fault(vdev->pdev, (u64)pgoff << PAGE_SHIFT, order,
+				  ret);
+	return ret;
+}
+
+static vm_fault_t vfio_pci_mmap_fault(struct vm_fault *vmf)
+{
+	return vfio_pci_mmap_huge_fault(vmf, 0);
+}
+
+static const struct vm_operations_struct vfio_pci_mmap_ops = {
+	.open = vfio_pci_mmap_list_open,
+	.close = vfio_pci_mmap_list_close,
+	.fault = vfio_pci_mmap_fault,
+#ifdef CONFIG_ARCH_SUPPORTS_HUGE_PFNMAP
+	.huge_fault = vfio_pci_mmap_huge_fault,
+#endif
+};
+
+/**
+ * vfio_pci_mmap_bar - Make a VMA a mapping of a BAR
+ * @vdev: the device
+ * @vma: a shared VMA, whose offset and size lie within a BAR that can be mapped
+ *
+ * Maps no page yet: whether there is something to map is for the fault to find
+ * out.
+ *
+ * Context: In mmap(), mmap_lock held for write. May sleep.
+ * Return: 0, or -ENOMEM with @vma as it was.
+ */
+int vfio_pci_mmap_bar(struct vfio_pci_core_device *vdev,
+		      struct vm_area_struct *vma)
+{
+	int ret;
+
+	ret = vfio_pci_mmap_list_add(vdev, vma);
+	if (ret)
+		return ret;
+
+	vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
+	vma->vm_page_prot = pgprot_decrypted(vma->vm_page_prot);
+
+	/*
+	 * The flags that io_remap_pfn_range() sets: a fault must not change
+	 * them. VM_ALLOW_ANY_UNCACHED lets KVM on arm64 give the guest the
+	 * choice between device memory and write-combining: a PCI device is
+	 * expected to contain what either does to it.
+	 */
+	vm_flags_set(vma, VM_ALLOW_ANY_UNCACHED | VM_IO | VM_PFNMAP |
+			  VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_ops = &vfio_pci_mmap_ops;
+
+	trace_vfio_pci_mmap(vdev->pdev, (u64)vma->vm_pgoff << PAGE_SHIFT,
+			    vma->vm_end - vma->vm_start, vma->vm_start);
+	return 0;
+}
+
+/**
+ * vfio_pci_zap_bars - Take every mapping of the device's BARs away
+ * @vdev: the device
+ *
+ * On return no page table holds an entry for a BAR of @vdev, and none appears
+ * while the caller keeps memory_lock. Allocates nothing and cannot fail.
+ *
+ * Context: &vfio_pci_core_device.memory_lock held for write, the device open.
+ * May sleep.
+ */
+void vfio_pci_zap_bars(struct vfio_pci_core_device *vdev)
+{
+	loff_t start = VFIO_PCI_INDEX_TO_OFFSET(VFIO_PCI_BAR0_REGION_INDEX);
+	loff_t end = VFIO_PCI_INDEX_TO_OFFSET(VFIO_PCI_ROM_REGION_INDEX);
+	u64 began = 0;
+
+	lockdep_assert_held_write(&vdev->memory_lock);
+
+	if (trace_vfio_pci_mmap_zap_enabled())
+		began = ktime_get_ns();
+
+	unmap_mapping_range(vdev->vdev.inode->i_mapping, start, end - start,
+			    true);
+
+	if (began)
+		trace_vfio_pci_mmap_zap(vdev->pdev, ktime_get_ns() - began);
+}
+
+/**
+ * vfio_pci_zap_and_down_write_memory_lock - Prepare to make the device stop
+ * @vdev: the device
+ *
+ * Zaps its BARs and keeps faults off until the caller releases memory_lock.
+ *
+ * Context: The device open, memory_lock not held; held for write on return.
+ * May sleep.
+ */
+void vfio_pci_zap_and_down_write_memory_lock(struct vfio_pci_core_device *vdev)
+{
+	down_write(&vdev->memory_lock);
+	vfio_pci_zap_bars(vdev);
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What maps a device: /sys/kernel/debug/vfio/<device>/mappings
+ *
+ * One line a listed VMA, then the number of those that could not be listed. The
+ * file lives in the directory that vfio core makes and removes with the device.
+ * Reading it takes mmap_list.lock and no other: a range that changes while it
+ * is read may show half-changed.
+ */
+
+#include <linux/debugfs.h>
+#include <linux/mm.h>
+#include <linux/seq_file.h>
+
+#include "vfio_pci_mmap.h"
+
+static int vfio_pci_mmap_debugfs_show(struct seq_file *seq, void *unused)
+{
+	struct vfio_pci_core_device *vdev = seq->private;
+	struct vfio_pci_mmap_list *list = &vdev->mmap_list;
+	struct vfio_pci_mmap *entry;
+
+	mutex_lock(&list->lock);
+	list_for_each_entry(entry, &list->head, node) {
+		unsigned long start = data_race(entry->vma->vm_start);
+		unsigned long end = data_race(entry->vma->vm_end);
+		u64 pos = (u64)data_race(entry->vma->vm_pgoff) << PAGE_SHIFT;
+
+		seq_printf(seq, "BAR %u offset 0x%llx size 0x%lx at 0x%lx\n",
+			   (unsigned int)VFIO_PCI_OFFSET_TO_INDEX(pos),
+			   pos & VFIO_PCI_OFFSET_MASK, end - start, start);
+	}
+	seq_printf(seq, "unlisted %u\n", list->nr_unlisted);
+	mutex_unlock(&list->lock);
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(vfio_pci_mmap_debugfs);
+
+/**
+ * vfio_pci_mmap_debugfs_init - Add the list of mappings to debugfs
+ * @vdev: the device, registered with vfio core
+ *
+ * Context: May sleep.
+ */
+void vfio_pci_mmap_debugfs_init(struct vfio_pci_core_device *vdev)
+{
+	debugfs_create_file("mappings", 0400, vdev->vdev.debug_root, vdev,
+			    &vfio_pci_mmap_debugfs_fops);
+}

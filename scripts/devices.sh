@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The devices of the VM that scripts/vm.sh starts, for the jobs in it.
+# shellcheck shell=sh disable=SC2034
+
+ram=0000:00:04.0	# a BAR of memory
+ram2=0000:00:05.0	# another
+nvme=0000:01:00.0	# FLR and power management
+twin=0000:02:00.0	# two functions behind one port
+twin2=0000:02:00.1
+pf=0000:03:00.0		# a physical function that can have virtual ones

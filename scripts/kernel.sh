@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# kernel.sh BASE VARIANT [DEBUG]: leave build/BASE/VARIANT[-debug]/bzImage and,
+# for the series, its self-tests in build/BASE/selftests. The variants share a
+# source tree and an object tree: going from one to the other compiles only what
+# differs.
+
+. "$(dirname "$0")/lib.sh"
+
+base=$1 variant=$2 debug=${3:+-debug}
+check_base "$base"
+check_variant "$variant"
+case ${3-} in ''|1) ;; *) die "DEBUG is '$3': use DEBUG=1 or leave it out" ;; esac
+
+need gcc make flex bison bc cpio libelf-dev libssl-dev libc6-dev rsync kmod
+"$top/scripts/source.sh" "$base"
+
+src=$build/$base/src
+obj=$build/$base/obj$debug
+out=$build/$base/$variant$debug
+log=$out/build.log
+mkdir -p "$obj" "$out"
+
+case $variant in
+series)   patches=("$top/series/$base"/0*.patch) ;;
+eager)    patches=("$top/series/$base/eager.patch") ;;
+upstream) patches=() ;;
+esac
+tip=$("$top/scripts/compose.sh" "$src" base "${patches[@]}")
+
+fragment=$(cat "$top/$selftest/qemu/kernel.config" \
+	${debug:+"$top/$selftest/qemu/debug.config"})
+stamp=$(git -C "$src" rev-parse "$tip^{tree}"; sha256sum <<<"$fragment")
+[[ -f $out/stamp && $(<"$out/stamp") == "$stamp" ]] && exit 0
+rm -f "$out/stamp"
+
+kmake() {
+	make -C "$src" O="$obj" -j"$(($(nproc) + 1))" \
+		KBUILD_BUILD_TIMESTAMP=@0 KBUILD_BUILD_USER=vfio \
+		KBUILD_BUILD_HOST=vfio "$@"
+}
+
+# Run a long build with its log in a file, and a sign of life every 20 seconds
+watched() {
+	local pid began=$SECONDS
+
+	"$@" >>"$log" 2>&1 &
+	pid=$!
+	while kill -0 $pid 2>/dev/null; do
+		sleep 1
+		(((SECONDS - began) % 20)) ||
+			printf '    %3d s, %d steps\n' $((SECONDS - began)) \
+				"$(wc -l <"$log")" >&2
+	done
+	wait $pid || {
+		grep -m 5 -B 2 -A 8 -E 'error:|Error [0-9]' "$log" >&2 ||
+			tail -20 "$log" >&2
+		die "building $base/$variant$debug failed: see $log"
+	}
+}
+
+: >"$log"
+git -C "$src" checkout -q --force --detach "$tip"
+
+if [[ ! -f $obj/.config || $(<"$obj/fragment") != "$fragment" ]]; then
+	printf '%s' "$fragment" >"$obj/fragment"
+	KCONFIG_ALLCONFIG=$obj/fragment kmake allnoconfig >>"$log" 2>&1 ||
+		die "configuring $base$debug failed: see $log"
+	missing=$(grep '^CONFIG' <<<"$fragment" | grep -vxFf "$obj/.config" || :)
+	[[ ! $missing ]] || {
+		rm "$obj/.config"
+		die "Linux $base does not take these options: ${missing//$'\n'/ }"
+	}
+fi
+
+say "building the $variant kernel of $base${debug:+ with debugging}"
+watched kmake bzImage
+if [[ $variant == series ]]; then
+	kmake headers >>"$log" 2>&1 || die "headers failed: see $log"
+	LDFLAGS=-static kmake -C "$src/tools/testing/selftests" \
+		TARGETS=vfio/pci_mmap INSTALL_PATH="$build/$base/selftests" \
+		install >>"$log" 2>&1 ||
+		die "building the self-tests failed: see $log"
+fi
+cp "$obj/arch/x86/boot/bzImage" "$out/bzImage"
+cp "$obj/.config" "$out/config"
+printf '%s' "$stamp" >"$out/stamp"

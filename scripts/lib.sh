@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What every script here starts with: where things are, how to complain, what
+# a kernel tree must be. To be sourced.
+
+set -euo pipefail
+export LC_ALL=C
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=$top/build
+selftest=tools/testing/selftests/vfio/pci_mmap
+bases=$(cd "$top/series" && echo *)
+variants="series upstream eager"
+
+say() { printf '%s\n' "==> $*" >&2; }
+die() { printf '%s\n' "error: $*" >&2; exit 1; }
+
+check_base() {
+	[[ " $bases " == *" $1 "* ]] ||
+		die "unknown BASE '$1': use one of: $bases"
+}
+
+check_variant() {
+	[[ " $variants " == *" $1 "* ]] ||
+		die "unknown VARIANT '$1': use one of: $variants"
+}
+
+# need PACKAGE...: install what is missing, or say what to install
+need() {
+	local missing=() package
+
+	for package in "$@"; do
+		[[ $(dpkg-query -W -f '${db:Status-Status}' "$package" \
+			2>/dev/null) == installed ]] || missing+=("$package")
+	done
+	((${#missing[@]})) || return 0
+
+	((EUID == 0)) ||
+		die "missing packages: run 'apt-get install ${missing[*]}' as root"
+
+	say "installing ${missing[*]}"
+	mkdir -p "$build"
+	{
+		apt-get update &&
+		DEBIAN_FRONTEND=noninteractive apt-get install -y \
+			--no-install-recommends "${missing[@]}"
+	} >"$build/apt.log" 2>&1 </dev/null ||
+		die "cannot install ${missing[*]}: is there a network? See $build/apt.log"
+}
+
+# tree_version TREE: print VERSION.PATCHLEVEL of a kernel tree
+tree_version() {
+	[[ -f $1/Makefile && -f $1/drivers/vfio/pci/vfio_pci_core.c ]] ||
+		die "$1 is not a Linux kernel tree: name the top folder of one"
+	awk '$1 == "VERSION" { v = $3 } $1 == "PATCHLEVEL" { p = $3 }
+	     END { print v "." p }' "$1/Makefile"
+}
+
+# is_git TREE: is TREE the top of a git work tree?
+is_git() { [[ $(git -C "$1" rev-parse --show-prefix 2>/dev/null) == '' && -e $1/.git ]]; }
+
+# check_tree TREE [BASE]: refuse a tree that the series cannot go onto
+check_tree() {
+	local version
+
+	[[ -d $1 ]] || die "no such folder: $1"
+	version=$(tree_version "$1")
+	if [[ ${2-} ]]; then
+		[[ $version == "$2" ]] ||
+			die "$1 is Linux $version, BASE is $2: use a tree of Linux $2"
+	else
+		[[ " $bases " == *" $version "* ]] ||
+			die "$1 is Linux $version, which has no series: supported are $bases"
+	fi
+	[[ ! -e $1/drivers/vfio/pci/vfio_pci_mmap.c ]] ||
+		die "$1 has the series already: start from a tree without it"
+	if is_git "$1" && [[ $(git -C "$1" status --porcelain -uno | head -1) ]]; then
+		die "$1 has local changes: commit or stash them first"
+	fi
+}

@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# vm.sh KERNEL SECONDS JOB [SOURCE=TARGET]...: boot KERNEL (the folder of a
+# bzImage) with the devices below, run the shell script JOB in it, print what it
+# prints, and exit with its status. Each SOURCE is to be found at TARGET in
+# there.
+#
+# The kernel's log goes to KERNEL/console.log, or to what LOG names. A panic,
+# a splat in the log or no end within SECONDS is a failure, and the log is shown.
+# APPEND adds to the kernel's command line.
+
+. "$(dirname "$0")/lib.sh"
+
+kernel=$1 seconds=$2 job=$3
+shift 3
+[[ -f $kernel/bzImage ]] || die "no $kernel/bzImage: run 'make kernel' first"
+need qemu-system-x86 seabios
+base=$(basename "$(dirname "$kernel")")
+log=${LOG:-$kernel/console.log}
+
+case ${ACCEL:-tcg} in
+tcg) ;;
+kvm) [[ -w /dev/kvm ]] || die "ACCEL=kvm needs /dev/kvm: leave ACCEL out to emulate" ;;
+*) die "ACCEL is '$ACCEL': use kvm or leave it out" ;;
+esac
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+"$top/scripts/initramfs.sh" "$base" "$tmp/initramfs" \
+	"$top/$selftest/qemu/init" "$job=/job" "$top/scripts/devices.sh=/devices" "$@"
+
+# Where they are is what the jobs count on: see scripts/devices.sh
+devices=(
+	-object memory-backend-ram,id=ram0,size=64M,share=on
+	-object memory-backend-ram,id=ram1,size=4M,share=on
+	-object memory-backend-ram,id=ram2,size=4M,share=on
+	-object memory-backend-ram,id=ram3,size=4M,share=on
+	-device ivshmem-plain,memdev=ram0,bus=pcie.0,addr=4
+	-device ivshmem-plain,memdev=ram1,bus=pcie.0,addr=5
+	-device pcie-root-port,id=port1,chassis=1,bus=pcie.0,addr=6
+	-device nvme,serial=plain,bus=port1
+	-device pcie-root-port,id=port2,chassis=2,bus=pcie.0,addr=7
+	-device ivshmem-plain,memdev=ram2,bus=port2,multifunction=on,addr=0.0
+	-device ivshmem-plain,memdev=ram3,bus=port2,addr=0.1
+	-device pcie-root-port,id=port3,chassis=3,bus=pcie.0,addr=8
+	-device nvme-subsys,id=subsys
+	-device nvme,serial=sriov,bus=port3,subsys=subsys,sriov_max_vfs=1,max_ioqpairs=4,msix_qsize=5,sriov_vq_flexible=2,sriov_vi_flexible=1
+)
+
+set +e
+timeout --foreground -k 5 "$seconds" qemu-system-x86_64 \
+	-machine q35,kernel-irqchip=split -accel "${ACCEL:-tcg}" \
+	-cpu max,la57=off,pku=off -smp 2 -m 3G \
+	-nodefaults -no-user-config -display none -no-reboot \
+	-device intel-iommu,intremap=on,aw-bits=48 "${devices[@]}" \
+	-kernel "$kernel/bzImage" -initrd "$tmp/initramfs" \
+	-append "console=ttyS0 panic=-1 intel_iommu=on ${APPEND-}" \
+	-serial file:"$log" -serial stdio -monitor none </dev/null |
+	tr -d '\r' | tee "$tmp/output" | sed -u '/^end of job: status /d'
+status=${PIPESTATUS[0]}
+set -e
+
+show() { # WHAT PATTERN: the log around the first line with PATTERN, or its end
+	{
+		echo "---- $log"
+		grep -m 1 -A 40 -E "$2" "$log" || tail -40 "$log"
+		echo "----"
+	} | tr -d '\r' >&2
+	die "$1"
+}
+
+splats='BUG:|WARNING:|Oops|general protection fault|UBSAN:|KASAN:|KCSAN:'
+splats+='|INFO: (task|rcu|possible|suspicious|trying)|possible recursive locking'
+splats+='|bad unlock balance|unreferenced object|soft lockup|stalls on CPU'
+
+((status != 124 && status != 137)) ||
+	show "the VM hung: no end of the job within $seconds s; see the log above" \
+		"$splats|Kernel panic"
+job_status=$(sed -n 's/^end of job: status //p' "$tmp/output")
+if [[ ! $job_status ]]; then
+	grep -q 'Kernel panic' "$log" &&
+		show "the kernel in the VM panicked; see the log above" 'Kernel panic'
+	show "the VM ended before the job did (QEMU: $status); see the log above" \
+		"$splats"
+fi
+grep -qE "$splats" "$log" &&
+	show "the kernel in the VM complained; see the log above" "$splats"
+exit "$job_status"

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What turning memory decode off and on does to one mapping
+ *
+ * Tests named zap_* fail on a kernel that leaves mappings in place.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+
+#include "../../kselftest_harness.h"
+#include "device.h"
+
+static const char *bdf;
+
+FIXTURE(decode)
+{
+	struct device dev;
+	size_t page;
+	void *map;
+	off_t far;
+};
+
+FIXTURE_VARIANT(decode)
+{
+	unsigned int width;
+};
+
+FIXTURE_VARIANT_ADD(decode, byte) { .width = 1 };
+FIXTURE_VARIANT_ADD(decode, word) { .width = 2 };
+FIXTURE_VARIANT_ADD(decode, dword) { .width = 4 };
+
+FIXTURE_SETUP(decode)
+{
+	ASSERT_EQ(0, device_open(&self->dev, bdf, -1, -1));
+	self->page = getpagesize();
+	self->far = self->dev.bar_size - self->page;
+	self->map = device_map(&self->dev, self->dev.bar_size, 0);
+	ASSERT_NE(MAP_FAILED, self->map);
+	if (device_fill(&self->dev, self->map))
+		SKIP(return, "BAR %u of %s does not keep what is written",
+		     self->dev.bar, bdf);
+}
+
+FIXTURE_TEARDOWN(decode)
+{
+	device_close(&self->dev);
+}
+
+TEST_F(decode, zap_reads)
+{
+	ASSERT_EQ(0, decode_set(&self->dev, false, variant->width));
+	EXPECT_SIGBUS(self->map);
+	EXPECT_SIGBUS(self->map + self->far);
+	ASSERT_EQ(0, decode_set(&self->dev, true, variant->width));
+	EXPECT_DATA(0, self->map);
+	EXPECT_DATA(self->far, self->map + self->far);
+}
+
+TEST_F(decode, zap_writes)
+{
+	ASSERT_EQ(0, decode_set(&self->dev, false, variant->width));
+	EXPECT_EQ(SIGBUS, try_write(self->map, 0))
+		TH_LOG("a write to the disabled BAR went through");
+	ASSERT_EQ(0, decode_set(&self->dev, true, variant->width));
+	EXPECT_DATA(0, self->map);
+}
+
+TEST_F(decode, zap_new_mapping)
+{
+	void *map;
+
+	ASSERT_EQ(0, decode_set(&self->dev, false, variant->width));
+	map = device_map(&self->dev, self->page, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_SIGBUS(map);
+	ASSERT_EQ(0, decode_set(&self->dev, true, variant->width));
+	EXPECT_DATA(0, map);
+}
+
+TEST_F(decode, zap_repeatedly)
+{
+	int i;
+
+	for (i = 0; i < 50; i++) {
+		ASSERT_EQ(0, decode_set(&self->dev, false, variant->width));
+		EXPECT_SIGBUS(self->map);
+		ASSERT_EQ(0, decode_set(&self->dev, true, variant->width));
+		EXPECT_DATA(0, self->map);
+		if (!_metadata->exit_code)
+			continue;
+		TH_LOG("in round %d", i);
+		break;
+	}
+}
+
+TEST_F(decode, region_io_is_eio)
+{
+	uint32_t value = 0;
+
+	ASSERT_EQ(0, decode_set(&self->dev, false, variant->width));
+	EXPECT_EQ(-1, pread(self->dev.fd, &value, 4, self->dev.bar_offset));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(-1, pwrite(self->dev.fd, &value, 4, self->dev.bar_offset));
+	EXPECT_EQ(EIO, errno);
+
+	ASSERT_EQ(0, decode_set(&self->dev, true, variant->width));
+	EXPECT_EQ(4, pread(self->dev.fd, &value, 4, self->dev.bar_offset));
+	EXPECT_EQ(device_word(0), value);
+}
+
+TEST_F(decode, data_intact)
+{
+	off_t offset;
+
+	ASSERT_EQ(0, decode_set(&self->dev, false, variant->width));
+	ASSERT_EQ(0, decode_set(&self->dev, true, variant->width));
+	for (offset = 0; offset < self->dev.bar_size; offset += self->page)
+		ASSERT_EQ(device_word(offset),
+			  *(volatile uint32_t *)(self->map + offset));
+}
+
+/* Other bits of the command register leave mappings alone */
+TEST_F(decode, on_while_on)
+{
+	uint32_t command;
+
+	ASSERT_EQ(0, config_read(&self->dev, PCI_COMMAND, 2, &command));
+	ASSERT_EQ(0, config_write(&self->dev, PCI_COMMAND, 2,
+				  command ^ PCI_COMMAND_MASTER));
+	EXPECT_DATA(0, self->map);
+	ASSERT_EQ(0, config_write(&self->dev, PCI_COMMAND, 2, command));
+	EXPECT_DATA(self->far, self->map + self->far);
+}
+
+int main(int argc, char **argv)
+{
+	device_arguments(&argc, argv, &bdf, 1);
+	return test_harness_run(argc, argv);
+}

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A device that is bound to vfio-pci, and accesses to it that may not succeed
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+
+#include "../../kselftest.h"
+#include "device.h"
+
+static bool is_bdf(const char *text)
+{
+	unsigned int domain, bus, slot, function;
+	int used = 0;
+
+	return sscanf(text, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot,
+		      &function, &used) == 4 && !text[used];
+}
+
+/* The group of a device, or -1 with the reason on stderr */
+static int find_group(const char *bdf)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	ssize_t len;
+	int group;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", bdf);
+	if (access(path, F_OK)) {
+		fprintf(stderr, "no device %s: see lspci -D\n", bdf);
+		return -1;
+	}
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", bdf);
+	len = readlink(path, target, sizeof(target) - 1);
+	target[len < 0 ? 0 : len] = 0;
+	if (strcmp(basename(target), "vfio-pci")) {
+		fprintf(stderr, "device %s is not bound to vfio-pci: bind it first\n",
+			bdf);
+		return -1;
+	}
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group",
+		 bdf);
+	len = readlink(path, target, sizeof(target) - 1);
+	target[len < 0 ? 0 : len] = 0;
+	if (sscanf(basename(target), "%d", &group) != 1) {
+		fprintf(stderr, "device %s has no IOMMU group: turn the IOMMU on\n",
+			bdf);
+		return -1;
+	}
+	return group;
+}
+
+int device_arguments(int *argc, char **argv, const char **bdfs, int max)
+{
+	int i, n = 0;
+
+	while (*argc > 1 && n < max && is_bdf(argv[*argc - 1])) {
+		n++;
+		(*argc)--;
+	}
+	for (i = 0; i < n; i++)
+		bdfs[i] = argv[*argc + i];
+
+	if (!n && getenv("VFIO_SELFTESTS_BDF")) {
+		bdfs[n++] = getenv("VFIO_SELFTESTS_BDF");
+		if (!is_bdf(bdfs[0])) {
+			fprintf(stderr, "VFIO_SELFTESTS_BDF is '%s': set it to domain:bus:slot.function\n",
+				bdfs[0]);
+			exit(KSFT_FAIL);
+		}
+	}
+
+	if (n < max) {
+		fprintf(stderr, "%d device(s) needed, %d given: name them last on the command line, or one in VFIO_SELFTESTS_BDF\n",
+			max, n);
+		exit(KSFT_SKIP);
+	}
+
+	for (i = 0; i < n; i++)
+		if (find_group(bdfs[i]) < 0)
+			exit(KSFT_FAIL);
+	return n;
+}
+
+static int open_container(void)
+{
+	int fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_group(struct device *dev, int container, int group)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	char path[PATH_MAX];
+
+	if (group >= 0) {
+		dev->group = dup(group);
+		return dev->group < 0 ? -errno : 0;
+	}
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", find_group(dev->bdf));
+	dev->group = open(path, O_RDWR | O_CLOEXEC);
+	if (dev->group < 0)
+		return -errno;
+	if (ioctl(dev->group, VFIO_GROUP_GET_STATUS, &status))
+		return -errno;
+	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE))
+		return -EPERM;
+	if (ioctl(dev->group, VFIO_GROUP_SET_CONTAINER, &dev->container))
+		return -errno;
+	if (container < 0 &&
+	    ioctl(dev->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+		return -errno;
+	return 0;
+}
+
+static int find_regions(struct device *dev)
+{
+	struct vfio_region_info info = { .argsz = sizeof(info) };
+	unsigned int i;
+
+	for (i = VFIO_PCI_BAR0_REGION_INDEX; i <= VFIO_PCI_BAR5_REGION_INDEX;
+	     i++) {
+		info.argsz = sizeof(info);
+		info.index = i;
+		if (ioctl(dev->fd, VFIO_DEVICE_GET_REGION_INFO, &info))
+			return -errno;
+		if (!(info.flags & VFIO_REGION_INFO_FLAG_MMAP) ||
+		    info.size <= dev->bar_size)
+			continue;
+		dev->bar = i;
+		dev->bar_size = info.size;
+		dev->bar_offset = info.offset;
+	}
+	if (!dev->bar_size)
+		return -ENXIO;
+
+	info.argsz = sizeof(info);
+	info.index = VFIO_PCI_CONFIG_REGION_INDEX;
+	if (ioctl(dev->fd, VFIO_DEVICE_GET_REGION_INFO, &info))
+		return -errno;
+	dev->config_offset = info.offset;
+	return 0;
+}
+
+int device_open(struct device *dev, const char *bdf, int container, int group)
+{
+	int ret;
+
+	*dev = (struct device){ .bdf = bdf, .group = -1, .fd = -1 };
+
+	dev->container = container < 0 ? open_container() : dup(container);
+	if (dev->container < 0)
+		return dev->container;
+
+	ret = open_group(dev, container, group);
+	if (ret)
+		goto err;
+
+	dev->fd = ioctl(dev->group, VFIO_GROUP_GET_DEVICE_FD, bdf);
+	if (dev->fd < 0) {
+		ret = -errno;
+		goto err;
+	}
+
+	ret = find_regions(dev);
+	if (!ret)
+		ret = decode_set(dev, true, 2);
+	if (!ret)
+		return 0;
+err:
+	device_close(dev);
+	return ret;
+}
+
+void device_close(struct device *dev)
+{
+	if (dev->fd >= 0)
+		close(dev->fd);
+	if (dev->group >= 0)
+		close(dev->group);
+	if (dev->container >= 0)
+		close(dev->container);
+	dev->fd = -1;
+	dev->group = -1;
+	dev->container = -1;
+}
+
+void *device_map(struct device *dev, size_t size, off_t offset)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, dev->fd,
+		    dev->bar_offset + offset);
+}
+
+uint32_t device_word(off_t offset)
+{
+	return 0xba500000 | (offset / getpagesize() & 0xfffff);
+}
+
+int device_fill(struct device *dev, void *map)
+{
+	volatile uint32_t *word;
+	size_t offset;
+
+	for (offset = 0; offset < dev->bar_size; offset += getpagesize()) {
+		word = map + offset;
+		*word = device_word(offset);
+		if (*word != device_word(offset))
+			return -ENOTTY;
+	}
+	return 0;
+}
+
+int config_read(struct device *dev, off_t reg, unsigned int width,
+		uint32_t *value)
+{
+	ssize_t n;
+
+	*value = 0;
+	n = pread(dev->fd, value, width, dev->config_offset + reg);
+	return n < 0 ? -errno : n == width ? 0 : -EIO;
+}
+
+int config_write(struct device *dev, off_t reg, unsigned int width,
+		 uint32_t value)
+{
+	ssize_t n;
+
+	n = pwrite(dev->fd, &value, width, dev->config_offset + reg);
+	return n < 0 ? -errno : n == width ? 0 : -EIO;
+}
+
+off_t config_capability(struct device *dev, uint8_t id)
+{
+	uint32_t value;
+	off_t pos;
+	int i;
+
+	if (config_read(dev, PCI_CAPABILITY_LIST, 1, &value))
+		return 0;
+	pos = value;
+	for (i = 0; pos && i < 48; i++) {
+		if (config_read(dev, pos, 2, &value))
+			return 0;
+		if ((value & 0xff) == id)
+			return pos;
+		pos = value >> 8;
+	}
+	return 0;
+}
+
+int decode_set(struct device *dev, bool on, unsigned int width)
+{
+	uint32_t command;
+	int ret;
+
+	ret = config_read(dev, PCI_COMMAND, width, &command);
+	if (ret)
+		return ret;
+
+	/* The status register beside it clears what is written as one */
+	command &= 0xffff & ~PCI_COMMAND_MEMORY;
+	if (on)
+		command |= PCI_COMMAND_MEMORY;
+	return config_write(dev, PCI_COMMAND, width, command);
+}
+
+int dma_map(struct device *dev, void *addr, size_t size, uint64_t iova)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)addr,
+		.iova = iova,
+		.size = size,
+	};
+
+	return ioctl(dev->container, VFIO_IOMMU_MAP_DMA, &map) ? -errno : 0;
+}
+
+int dma_unmap(struct device *dev, size_t size, uint64_t iova)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = iova,
+		.size = size,
+	};
+
+	return ioctl(dev->container, VFIO_IOMMU_UNMAP_DMA, &unmap) ? -errno : 0;
+}
+
+static __thread sigjmp_buf trap;
+static __thread volatile sig_atomic_t trapping;
+
+static void catch(int sig)
+{
+	if (trapping)
+		siglongjmp(trap, sig);
+	signal(sig, SIG_DFL);
+}
+
+static void __attribute__((constructor)) catch_faults(void)
+{
+	/* The mask is not saved by sigsetjmp(): do not let it change */
+	struct sigaction action = {
+		.sa_handler = catch,
+		.sa_flags = SA_NODEFER,
+	};
+
+	sigaction(SIGBUS, &action, NULL);
+	sigaction(SIGSEGV, &action, NULL);
+}
+
+int try_read(const volatile void *addr, uint32_t *value)
+{
+	int sig = sigsetjmp(trap, 0);
+
+	if (!sig) {
+		trapping = 1;
+		*value = *(const volatile uint32_t *)addr;
+	}
+	trapping = 0;
+	return sig;
+}
+
+int try_write(volatile void *addr, uint32_t value)
+{
+	int sig = sigsetjmp(trap, 0);
+
+	if (!sig) {
+		trapping = 1;
+		*(volatile uint32_t *)addr = value;
+	}
+	trapping = 0;
+	return sig;
+}

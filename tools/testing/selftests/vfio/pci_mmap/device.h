@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A device that is bound to vfio-pci, and accesses to it that may not succeed
+ */
+#ifndef PCI_MMAP_DEVICE_H
+#define PCI_MMAP_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/**
+ * struct device - An open device
+ * @bdf: its address, as in 0000:00:04.0
+ * @container: type1 container, which several devices may share
+ * @group: its group
+ * @fd: the device itself
+ * @bar: index of its largest BAR that can be mapped
+ * @bar_size: size of that BAR
+ * @bar_offset: where that BAR starts in @fd
+ * @config_offset: where configuration space starts in @fd
+ */
+struct device {
+	const char *bdf;
+	int container;
+	int group;
+	int fd;
+	unsigned int bar;
+	size_t bar_size;
+	off_t bar_offset;
+	off_t config_offset;
+};
+
+/* Take devices off the end of argv, or out of the environment, or skip */
+int device_arguments(int *argc, char **argv, const char **bdfs, int max);
+
+/*
+ * Return 0 or a negative errno. @container is that of another device, or -1.
+ * @group is that of another device of the same group, or -1.
+ */
+int device_open(struct device *dev, const char *bdf, int container, int group);
+void device_close(struct device *dev);
+
+/* Map part of the BAR; MAP_FAILED and errno as mmap() */
+void *device_map(struct device *dev, size_t size, off_t offset);
+/* Fill the BAR with what device_word() gives; -ENOTTY if it does not keep it */
+int device_fill(struct device *dev, void *map);
+/* What device_fill() wrote into the page at @offset of the BAR */
+uint32_t device_word(off_t offset);
+
+/* Registers in configuration space; @width in bytes. Return 0 or -errno. */
+int config_read(struct device *dev, off_t reg, unsigned int width,
+		uint32_t *value);
+int config_write(struct device *dev, off_t reg, unsigned int width,
+		 uint32_t value);
+/* Offset of a capability in configuration space, or 0 */
+off_t config_capability(struct device *dev, uint8_t id);
+/* Turn memory decode on or off with a write of @width bytes */
+int decode_set(struct device *dev, bool on, unsigned int width);
+
+/* DMA map of @size bytes at @addr; return 0 or -errno */
+int dma_map(struct device *dev, void *addr, size_t size, uint64_t iova);
+int dma_unmap(struct device *dev, size_t size, uint64_t iova);
+
+/* Access memory; return 0, or the signal that the access raised */
+int try_read(const volatile void *addr, uint32_t *value);
+int try_write(volatile void *addr, uint32_t value);
+
+#define EXPECT_SIGBUS(addr) do {					\
+	uint32_t _value = 0;						\
+	EXPECT_EQ(SIGBUS, try_read(addr, &_value))			\
+		TH_LOG("a read of the disabled BAR through %s gave 0x%x", \
+		       #addr, _value);					\
+} while (0)
+
+#define EXPECT_DATA(offset, addr) do {					\
+	uint32_t _value = 0;						\
+	EXPECT_EQ(0, try_read(addr, &_value))				\
+		TH_LOG("reading through %s raised a signal", #addr);	\
+	EXPECT_EQ(device_word(offset), _value);				\
+} while (0)
+
+#endif /* PCI_MMAP_DEVICE_H */

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mappings of two functions across the hot reset of both
+ *
+ * Tests named zap_* fail on a kernel that leaves mappings in place.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/vfio.h>
+
+#include "../../kselftest_harness.h"
+#include "device.h"
+
+static const char *bdf[2];
+
+FIXTURE(hot_reset)
+{
+	struct device dev[2];
+	void *map[2];
+	bool same_group;
+};
+
+FIXTURE_SETUP(hot_reset)
+{
+	int i, ret;
+
+	ASSERT_EQ(0, device_open(&self->dev[0], bdf[0], -1, -1));
+	ret = device_open(&self->dev[1], bdf[1], self->dev[0].container, -1);
+	if (ret == -EBUSY) {
+		self->same_group = true;
+		ret = device_open(&self->dev[1], bdf[1],
+				  self->dev[0].container, self->dev[0].group);
+	}
+	ASSERT_EQ(0, ret);
+	for (i = 0; i < 2; i++) {
+		self->map[i] = device_map(&self->dev[i], self->dev[i].bar_size,
+					  0);
+		ASSERT_NE(MAP_FAILED, self->map[i]);
+		if (device_fill(&self->dev[i], self->map[i]))
+			SKIP(return, "BAR %u of %s does not keep what is written",
+			     self->dev[i].bar, bdf[i]);
+	}
+}
+
+FIXTURE_TEARDOWN(hot_reset)
+{
+	device_close(&self->dev[1]);
+	device_close(&self->dev[0]);
+}
+
+static int hot_reset(struct device *dev, int groups)
+{
+	size_t size = sizeof(struct vfio_pci_hot_reset) + groups * sizeof(int);
+	struct vfio_pci_hot_reset *reset = calloc(1, size);
+	int ret, i;
+
+	reset->argsz = size;
+	reset->count = groups;
+	for (i = 0; i < groups; i++)
+		reset->group_fds[i] = dev[i].group;
+	ret = ioctl(dev[0].fd, VFIO_DEVICE_PCI_HOT_RESET, reset);
+	ret = ret ? -errno : 0;
+	free(reset);
+	return ret;
+}
+
+TEST_F(hot_reset, both_come_back)
+{
+	ASSERT_EQ(0, hot_reset(self->dev, self->same_group ? 1 : 2));
+	EXPECT_DATA(0, self->map[0]);
+	EXPECT_DATA(0, self->map[1]);
+}
+
+TEST_F(hot_reset, zap_stays_for_the_one_that_was_off)
+{
+	ASSERT_EQ(0, decode_set(&self->dev[1], false, 2));
+	ASSERT_EQ(0, hot_reset(self->dev, self->same_group ? 1 : 2));
+	EXPECT_DATA(0, self->map[0]);
+	EXPECT_SIGBUS(self->map[1]);
+	ASSERT_EQ(0, decode_set(&self->dev[1], true, 2));
+	EXPECT_DATA(0, self->map[1]);
+}
+
+/* Who does not show every group that is affected does not get to reset */
+TEST_F(hot_reset, refused_without_all_groups)
+{
+	EXPECT_EQ(-EINVAL, hot_reset(self->dev, self->same_group ? 0 : 1));
+	EXPECT_DATA(0, self->map[0]);
+	EXPECT_DATA(0, self->map[1]);
+}
+
+int main(int argc, char **argv)
+{
+	device_arguments(&argc, argv, bdf, 2);
+	return test_harness_run(argc, argv);
+}
