@@ -1,0 +1,51 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# series.sh BASE: the patches go onto the pristine base with git am, and
+# drivers/vfio/ compiles after each of them without a warning.
+
+. "$(dirname "$0")/lib.sh"
+
+base=$1
+src=$build/$base/src
+obj=$build/$base/obj
+export GIT_COMMITTER_NAME=check GIT_COMMITTER_EMAIL=check@localhost
+
+"$top/scripts/kernel.sh" "$base" series ''
+"$top/scripts/series.sh" "$base" 2>/dev/null
+
+# A copy with the whole tree in its index and nothing but our files on disk
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+git clone -q --shared --no-checkout "$src" "$tmp/linux"
+cd "$tmp/linux"
+git sparse-checkout set --no-cone 2>/dev/null
+git checkout -q --detach base
+
+mails=("$build/$base/patches"/*.patch)
+if git am -q "${mails[@]:1}" >"$tmp/am" 2>&1; then
+	ok "git am takes $((${#mails[@]} - 1)) patches"
+else
+	cat "$tmp/am"
+	not_ok "git am takes $((${#mails[@]} - 1)) patches" "see above"
+	verdict
+fi
+
+tip=$("$top/scripts/compose.sh" "$src" base "$top/series/$base"/0*.patch)
+if [[ $(git rev-parse 'HEAD^{tree}') == $(git -C "$src" rev-parse "$tip^{tree}") ]]; then
+	ok "git am gives the tree that the tests run on"
+else
+	not_ok "git am gives the tree that the tests run on" "the trees differ"
+fi
+
+builds() { # COMMIT
+	git -C "$src" checkout -q --force --detach "$1"
+	find "$obj/drivers/vfio" -name '*.o' -delete
+	make -s -C "$src" O="$obj" -j"$(($(nproc) + 1))" W=1 drivers/vfio/
+}
+
+for commit in $(git -C "$src" rev-list --reverse "base..$tip"); do
+	silent "drivers/vfio/ compiles with W=1 after: $(git -C "$src" \
+		log -1 --format=%s "$commit")" builds "$commit"
+done
+verdict

@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# static.sh BASE: what can be said of our files without running them. Each line
+# says how many files were looked at.
+
+. "$(dirname "$0")/lib.sh"
+
+base=$1
+src=$build/$base/src
+obj=$build/$base/obj
+need perl python3-ply python3-git sparse shellcheck
+"$top/scripts/kernel.sh" "$base" series ''
+"$top/scripts/series.sh" "$base" 2>/dev/null
+git -C "$src" checkout -q --force --detach \
+	"$("$top/scripts/compose.sh" "$src" base "$top/series/$base"/0*.patch)"
+cd "$src"
+
+mapfile -t files < <(git diff --name-only --diff-filter=A base)
+mapfile -t code < <(printf '%s\n' "${files[@]}" | grep -E '\.[ch]$')
+mapfile -t kernel < <(printf '%s\n' "${code[@]}" | grep -v '^tools/')
+mapfile -t units < <(printf '%s\n' "${kernel[@]}" | grep '\.c$')
+mapfile -t patches < <(ls "$build/$base/patches"/*.patch | grep -v 0000-)
+mapfile -t scripts < <(cd "$top" && git ls-files -co --exclude-standard \
+	scripts .ci | grep -v /jobs/ | sed "s|^|$top/|")
+
+checkpatch() { perl scripts/checkpatch.pl --strict --quiet --no-summary "$@"; }
+
+no_sparse() {
+	local unit
+
+	for unit in "$@"; do
+		rm -f "$obj/${unit%.c}.o"
+	done
+	# Only what the checker says of our files: headers of the kernel's own
+	# are not ours to mend
+	make -s O="$obj" W=1 C=2 "${@/%.c/.o}" 2>&1 |
+		grep -F "$(printf '%s\n' "${kernel[@]##*/}")" || :
+}
+
+no_spdx() {
+	local file
+
+	cd "$top"
+	git ls-files -co --exclude-standard |
+		grep -vE '^(COPYING|MAINTAINERS|series/.*/(.*\.patch|cover-letter))$' |
+		while read -r file; do
+			head -2 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-only' ||
+				echo "$file"
+		done
+}
+
+silent "checkpatch --strict on ${#files[@]} files" checkpatch -f "${files[@]}"
+silent "checkpatch --strict on ${#patches[@]} patches" checkpatch "${patches[@]}"
+silent "sparse and W=1 on ${#units[@]} files" no_sparse "${units[@]}"
+silent "kernel-doc on ${#kernel[@]} files" scripts/kernel-doc -none -Wall "${kernel[@]}"
+silent "shellcheck on ${#scripts[@]} scripts" shellcheck -x -e SC1091 "${scripts[@]}"
+silent "SPDX line in every file" no_spdx
+verdict

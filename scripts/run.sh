@@ -1,0 +1,30 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# run.sh BASE: build the series kernel, boot it, and show what happens to a BAR;
+# then have a stock QEMU in there pass devices to a KVM guest that uses them.
+
+. "$(dirname "$0")/lib.sh"
+
+base=$1
+check_base "$base"
+"$top/scripts/kernel.sh" "$base" series ''
+need qemu-system-x86 seabios
+
+kernel=$build/$base/series
+tests=$build/$base/selftests/vfio/pci_mmap
+guest=$build/$base/guest.initramfs
+"$top/scripts/initramfs.sh" "$base" "$guest" "$top/$selftest/qemu/guest-init" \
+	"$tests/guest_bar=/bin/guest_bar"
+
+say "booting it"
+if "$top/scripts/vm.sh" "$kernel" 300 "$top/scripts/jobs/run" \
+	"$tests/show=/bin/show" "$kernel/bzImage=/guest/bzImage" \
+	"$guest=/guest/initramfs" \
+	/usr/bin/qemu-system-x86_64=/usr/bin/qemu-system-x86_64 \
+	/usr/share/qemu=/usr/share/qemu /usr/share/seabios=/usr/share/seabios
+then
+	echo "It works: the BAR was out of reach while decode was off, and came back."
+else
+	die "it does not work: see the lines marked 'wrong' above, and $kernel/console.log"
+fi
