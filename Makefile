@@ -31,10 +31,10 @@ help:
 export KSRC ACCEL
 
 run:
-	@scripts/run.sh $(BASE)
+	@scripts/run.sh '$(BASE)'
 
 check:
-	@scripts/check.sh $(BASE)
+	@scripts/check.sh '$(BASE)'
 
 test:
 	@scripts/test.sh '$(BASE)' '$(VARIANT)' '$(DEBUG)'

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
 #
 # What every script here starts with: where things are, how to complain, what
 # a kernel tree must be. To be sourced.

@@ -14,7 +14,7 @@ need qemu-system-x86 seabios
 kernel=$build/$base/series
 tests=$build/$base/selftests/vfio/pci_mmap
 guest=$build/$base/guest.initramfs
-"$top/scripts/initramfs.sh" "$base" "$guest" "$top/$selftest/qemu/guest-init" \
+"$top/scripts/initramfs.sh" "$base" "$guest" "$top/$selftest/qemu/guest-init.sh" \
 	"$tests/guest_bar=/bin/guest_bar"
 
 say "booting it"

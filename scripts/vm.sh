@@ -28,7 +28,7 @@ esac
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 "$top/scripts/initramfs.sh" "$base" "$tmp/initramfs" \
-	"$top/$selftest/qemu/init" "$job=/job" "$top/scripts/devices.sh=/devices" "$@"
+	"$top/$selftest/qemu/init.sh" "$job=/job" "$top/scripts/devices.sh=/devices" "$@"
 
 # Where they are is what the jobs count on: see scripts/devices.sh
 devices=(

@@ -35,7 +35,7 @@ struct vfio_pci_mmap {
  * @nr_unlisted: how many VMAs share @standin
  */
 struct vfio_pci_mmap_list {
-	struct mutex		lock;
+	struct mutex		lock;	/* head and nr_unlisted */
 	struct list_head	head;
 	struct vfio_pci_mmap	standin;
 	unsigned int		nr_unlisted;

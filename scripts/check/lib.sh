@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
 #
 # How a part of 'make check' counts: say ok, not_ok or skipped once for each
 # test, and end with verdict. To be sourced.
@@ -6,6 +7,8 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 n_passed=0 n_failed=0 n_skipped=0
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
 
 ok() { n_passed=$((n_passed + 1)); echo "ok $1"; }
 not_ok() { n_failed=$((n_failed + 1)); echo "not ok $1: $2"; }
@@ -27,5 +30,22 @@ silent() {
 		not_ok "$name" "status $status, $(grep -c . <<<"$output") lines, above"
 	else
 		ok "$name"
+	fi
+}
+
+# refuses NAME PATTERN COMMAND...: the command fails and says why in one line
+refuses() {
+	local name=$1 pattern=$2 status=0 said
+	shift 2
+
+	"$@" >"$tmp/output" 2>&1 </dev/null || status=$?
+	said=$(grep '^error: ' "$tmp/output" || :)
+	if ((!status)); then
+		not_ok "$name" "the command succeeded"
+	elif [[ $(grep -c . <<<"$said") != 1 || ! $said =~ $pattern ]]; then
+		cat "$tmp/output"
+		not_ok "$name" "no single line with '$pattern'"
+	else
+		ok "$name: $said"
 	fi
 }

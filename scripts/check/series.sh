@@ -15,8 +15,6 @@ export GIT_COMMITTER_NAME=check GIT_COMMITTER_EMAIL=check@localhost
 "$top/scripts/series.sh" "$base" 2>/dev/null
 
 # A copy with the whole tree in its index and nothing but our files on disk
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
 git clone -q --shared --no-checkout "$src" "$tmp/linux"
 cd "$tmp/linux"
 git sparse-checkout set --no-cone 2>/dev/null
@@ -48,4 +46,11 @@ for commit in $(git -C "$src" rev-list --reverse "base..$tip"); do
 	silent "drivers/vfio/ compiles with W=1 after: $(git -C "$src" \
 		log -1 --format=%s "$commit")" builds "$commit"
 done
+
+# With every driver that builds on the core, as modules
+all_modules() {
+	make -s -C "$src" O="$tmp/all" allmodconfig
+	make -s -C "$src" O="$tmp/all" -j"$(($(nproc) + 1))" W=1 drivers/vfio/
+}
+silent "drivers/vfio/ compiles with W=1 in allmodconfig" all_modules
 verdict

@@ -20,11 +20,12 @@ mapfile -t files < <(git diff --name-only --diff-filter=A base)
 mapfile -t code < <(printf '%s\n' "${files[@]}" | grep -E '\.[ch]$')
 mapfile -t kernel < <(printf '%s\n' "${code[@]}" | grep -v '^tools/')
 mapfile -t units < <(printf '%s\n' "${kernel[@]}" | grep '\.c$')
-mapfile -t patches < <(ls "$build/$base/patches"/*.patch | grep -v 0000-)
+patches=("$build/$base/patches"/*.patch)
+patches=("${patches[@]:1}")
 mapfile -t scripts < <(cd "$top" && git ls-files -co --exclude-standard \
 	scripts .ci | grep -v /jobs/ | sed "s|^|$top/|")
 
-checkpatch() { perl scripts/checkpatch.pl --strict --quiet --no-summary "$@"; }
+checkpatch() { PATH=/usr/bin:$PATH perl scripts/checkpatch.pl --strict --quiet --no-summary "$@"; }
 
 no_sparse() {
 	local unit
@@ -54,6 +55,6 @@ silent "checkpatch --strict on ${#files[@]} files" checkpatch -f "${files[@]}"
 silent "checkpatch --strict on ${#patches[@]} patches" checkpatch "${patches[@]}"
 silent "sparse and W=1 on ${#units[@]} files" no_sparse "${units[@]}"
 silent "kernel-doc on ${#kernel[@]} files" scripts/kernel-doc -none -Wall "${kernel[@]}"
-silent "shellcheck on ${#scripts[@]} scripts" shellcheck -x -e SC1091 "${scripts[@]}"
+silent "shellcheck on ${#scripts[@]} scripts" shellcheck -e SC1091,SC2034,SC2054,SC2154,SC2164 "${scripts[@]}"
 silent "SPDX line in every file" no_spdx
 verdict

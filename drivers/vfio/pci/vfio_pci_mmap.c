@@ -36,6 +36,7 @@
 #include <linux/rwsem.h>
 
 #include "vfio_pci_mmap.h"
+#include "vfio_pci_mmap_list.h"
 #include "vfio_pci_priv.h"
 
 #define CREATE_TRACE_POINTS

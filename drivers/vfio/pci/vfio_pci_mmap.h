@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * BAR mappings: what vfio_pci_core.c and the vfio_pci_mmap*.c files share
+ * BAR mappings: what the rest of vfio-pci calls
  */
 #ifndef VFIO_PCI_MMAP_PRIV_H
 #define VFIO_PCI_MMAP_PRIV_H
 
 #include <linux/vfio_pci_core.h>
-
-/* vfio_pci_mmap_list.c */
-void vfio_pci_mmap_list_init(struct vfio_pci_core_device *vdev);
-void vfio_pci_mmap_list_destroy(struct vfio_pci_core_device *vdev);
-int vfio_pci_mmap_list_add(struct vfio_pci_core_device *vdev,
-			   struct vm_area_struct *vma);
-void vfio_pci_mmap_list_open(struct vm_area_struct *vma);
-void vfio_pci_mmap_list_close(struct vm_area_struct *vma);
 
 /* vfio_pci_mmap.c */
 int vfio_pci_mmap_bar(struct vfio_pci_core_device *vdev,

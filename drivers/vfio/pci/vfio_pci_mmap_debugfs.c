@@ -22,13 +22,16 @@ static int vfio_pci_mmap_debugfs_show(struct seq_file *seq, void *unused)
 
 	mutex_lock(&list->lock);
 	list_for_each_entry(entry, &list->head, node) {
-		unsigned long start = data_race(entry->vma->vm_start);
-		unsigned long end = data_race(entry->vma->vm_end);
-		u64 pos = (u64)data_race(entry->vma->vm_pgoff) << PAGE_SHIFT;
+		struct vm_area_struct *vma = entry->vma;
+		unsigned long start, size;
+		u64 pos;
 
+		/* Its mmap_lock is not held, see above */
+		data_race((start = vma->vm_start, size = vma->vm_end - start,
+			   pos = (u64)vma->vm_pgoff << PAGE_SHIFT));
 		seq_printf(seq, "BAR %u offset 0x%llx size 0x%lx at 0x%lx\n",
 			   (unsigned int)VFIO_PCI_OFFSET_TO_INDEX(pos),
-			   pos & VFIO_PCI_OFFSET_MASK, end - start, start);
+			   pos & VFIO_PCI_OFFSET_MASK, size, start);
 	}
 	seq_printf(seq, "unlisted %u\n", list->nr_unlisted);
 	mutex_unlock(&list->lock);

@@ -22,7 +22,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "vfio_pci_mmap.h"
+#include "vfio_pci_mmap_list.h"
 
 /**
  * vfio_pci_mmap_list_init - Make the list of a new device

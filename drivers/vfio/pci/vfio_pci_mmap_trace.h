@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Tracepoints of BAR mappings: mmap, fault and zap
- *
- * An offset is that of the BAR's region in the device file plus that within the
- * BAR, in bytes, as mmap() takes it.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM vfio_pci_mmap
@@ -16,70 +13,67 @@
 #include <linux/tracepoint.h>
 #include <linux/vfio_pci_core.h>
 
-#define vfio_pci_mmap_show_offset(pos)					\
-	(unsigned int)VFIO_PCI_OFFSET_TO_INDEX(pos), (pos) & VFIO_PCI_OFFSET_MASK
+/*
+ * @pos: position in the device file, which gives the BAR and the offset in it
+ * @result: of the fault, as VM_FAULT_*
+ */
 
 TRACE_EVENT(vfio_pci_mmap,
-	TP_PROTO(struct pci_dev *pdev, u64 pos, unsigned long size,
-		 unsigned long addr),
-	TP_ARGS(pdev, pos, size, addr),
-	TP_STRUCT__entry(
-		__string(dev, pci_name(pdev))
-		__field(u64, pos)
-		__field(unsigned long, size)
-		__field(unsigned long, addr)
-	),
-	TP_fast_assign(
-		__assign_str(dev);
-		__entry->pos = pos;
-		__entry->size = size;
-		__entry->addr = addr;
-	),
-	TP_printk("%s BAR %u offset 0x%llx size 0x%lx at 0x%lx",
-		  __get_str(dev), vfio_pci_mmap_show_offset(__entry->pos),
-		  __entry->size, __entry->addr)
+	    TP_PROTO(struct pci_dev *pdev, u64 pos, unsigned long size,
+		     unsigned long addr),
+	    TP_ARGS(pdev, pos, size, addr),
+	    TP_STRUCT__entry(__string(dev, pci_name(pdev))
+			     __field(u64, pos)
+			     __field(unsigned long, size)
+			     __field(unsigned long, addr)
+	    ),
+	    TP_fast_assign(__assign_str(dev);
+			   __entry->pos = pos;
+			   __entry->size = size;
+			   __entry->addr = addr;
+	    ),
+	    TP_printk("%s BAR %llu offset 0x%llx size 0x%lx at 0x%lx",
+		      __get_str(dev), VFIO_PCI_OFFSET_TO_INDEX(__entry->pos),
+		      __entry->pos & VFIO_PCI_OFFSET_MASK, __entry->size,
+		      __entry->addr)
 );
 
 TRACE_EVENT(vfio_pci_mmap_fault,
-	TP_PROTO(struct pci_dev *pdev, u64 pos, unsigned int order,
-		 vm_fault_t result),
-	TP_ARGS(pdev, pos, order, result),
-	TP_STRUCT__entry(
-		__string(dev, pci_name(pdev))
-		__field(u64, pos)
-		__field(unsigned int, order)
-		__field(unsigned int, result)
-	),
-	TP_fast_assign(
-		__assign_str(dev);
-		__entry->pos = pos;
-		__entry->order = order;
-		__entry->result = (__force unsigned int)result;
-	),
-	TP_printk("%s BAR %u offset 0x%llx order %u result %s",
-		  __get_str(dev), vfio_pci_mmap_show_offset(__entry->pos),
-		  __entry->order,
-		  __print_flags(__entry->result, "|", VM_FAULT_RESULT_TRACE))
+	    TP_PROTO(struct pci_dev *pdev, u64 pos, unsigned int order,
+		     vm_fault_t result),
+	    TP_ARGS(pdev, pos, order, result),
+	    TP_STRUCT__entry(__string(dev, pci_name(pdev))
+			     __field(u64, pos)
+			     __field(unsigned int, order)
+			     __field(unsigned int, result)
+	    ),
+	    TP_fast_assign(__assign_str(dev);
+			   __entry->pos = pos;
+			   __entry->order = order;
+			   __entry->result = (__force unsigned int)result;
+	    ),
+	    TP_printk("%s BAR %llu offset 0x%llx order %u result 0x%x",
+		      __get_str(dev), VFIO_PCI_OFFSET_TO_INDEX(__entry->pos),
+		      __entry->pos & VFIO_PCI_OFFSET_MASK, __entry->order,
+		      __entry->result)
 );
 
 TRACE_EVENT(vfio_pci_mmap_zap,
-	TP_PROTO(struct pci_dev *pdev, u64 duration),
-	TP_ARGS(pdev, duration),
-	TP_STRUCT__entry(
-		__string(dev, pci_name(pdev))
-		__field(u64, duration)
-	),
-	TP_fast_assign(
-		__assign_str(dev);
-		__entry->duration = duration;
-	),
-	TP_printk("%s took %llu ns", __get_str(dev), __entry->duration)
+	    TP_PROTO(struct pci_dev *pdev, u64 duration),
+	    TP_ARGS(pdev, duration),
+	    TP_STRUCT__entry(__string(dev, pci_name(pdev))
+			     __field(u64, duration)
+	    ),
+	    TP_fast_assign(__assign_str(dev);
+			   __entry->duration = duration;
+	    ),
+	    TP_printk("%s took %llu ns", __get_str(dev), __entry->duration)
 );
 
 #endif /* _TRACE_VFIO_PCI_MMAP_H */
 
 #undef TRACE_INCLUDE_PATH
-#define TRACE_INCLUDE_PATH ../../drivers/vfio/pci
+#define TRACE_INCLUDE_PATH .
 #undef TRACE_INCLUDE_FILE
 #define TRACE_INCLUDE_FILE vfio_pci_mmap_trace
 

@@ -23,33 +23,48 @@ struct crowd *crowd_create(int members)
 	return crowd;
 }
 
-void crowd_join(struct crowd *crowd, int id, const volatile void *addr)
+static int load(int *value)
+{
+	return __atomic_load_n(value, __ATOMIC_SEQ_CST);
+}
+
+static void store(int *value, int new_value)
+{
+	__atomic_store_n(value, new_value, __ATOMIC_SEQ_CST);
+}
+
+void crowd_join(struct crowd *crowd, int id, const void *addr)
 {
 	int step = 0;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
-		while (crowd->step == step)
+		while (load(&crowd->step) == step)
 			usleep(100);
-		step = crowd->step;
+		step = load(&crowd->step);
 		if (step < 0)
 			_exit(0);
 		crowd->seen[id].sig = try_read(addr, &crowd->seen[id].value);
-		crowd->done++;
+		__atomic_add_fetch(&crowd->done, 1, __ATOMIC_SEQ_CST);
 	}
 }
 
 void crowd_step(struct crowd *crowd)
 {
-	crowd->done = 0;
-	crowd->step++;
-	while (crowd->done < crowd->members)
+	store(&crowd->done, 0);
+	store(&crowd->step, crowd->step + 1);
+	while (load(&crowd->done) < crowd->members)
 		usleep(100);
+}
+
+void crowd_dismiss(struct crowd *crowd)
+{
+	store(&crowd->step, -1);
 }
 
 void crowd_end(struct crowd *crowd)
 {
-	crowd->step = -1;
+	crowd_dismiss(crowd);
 	while (wait(NULL) > 0)
 		;
 	munmap(crowd, sizeof(*crowd));

@@ -15,14 +15,14 @@
 /**
  * struct crowd - What the members share
  * @members: how many there are
- * @step: the current step; -1 sends the members home
- * @done: how many have done the current step
+ * @step: the current step; -1 sends the members home; atomic
+ * @done: how many have done the current step; atomic
  * @seen: what each got: the signal or 0, and the value
  */
 struct crowd {
 	int members;
-	_Atomic int step;
-	_Atomic int done;
+	int step;
+	int done;
 	struct {
 		int sig;
 		uint32_t value;
@@ -31,11 +31,12 @@ struct crowd {
 
 struct crowd *crowd_create(int members);
 /* Be member @id, and exit when sent home */
-void crowd_join(struct crowd *crowd, int id, const volatile void *addr)
-	__attribute__((noreturn));
+void crowd_join(struct crowd *crowd, int id, const void *addr);
 /* Have every member read once */
 void crowd_step(struct crowd *crowd);
-/* Send the members home; wait for those that the caller forked */
+/* Send the members home */
+void crowd_dismiss(struct crowd *crowd);
+/* Send the members home, wait for the children of the caller, free the crowd */
 void crowd_end(struct crowd *crowd);
 
 #endif /* PCI_MMAP_CROWD_H */

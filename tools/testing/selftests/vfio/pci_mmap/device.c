@@ -35,7 +35,6 @@ static int find_group(const char *bdf)
 {
 	char path[PATH_MAX], target[PATH_MAX];
 	ssize_t len;
-	int group;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", bdf);
 	if (access(path, F_OK)) {
@@ -56,12 +55,12 @@ static int find_group(const char *bdf)
 		 bdf);
 	len = readlink(path, target, sizeof(target) - 1);
 	target[len < 0 ? 0 : len] = 0;
-	if (sscanf(basename(target), "%d", &group) != 1) {
+	if (len < 0) {
 		fprintf(stderr, "device %s has no IOMMU group: turn the IOMMU on\n",
 			bdf);
 		return -1;
 	}
-	return group;
+	return atoi(basename(target));
 }
 
 int device_arguments(int *argc, char **argv, const char **bdfs, int max)
@@ -78,14 +77,16 @@ int device_arguments(int *argc, char **argv, const char **bdfs, int max)
 	if (!n && getenv("VFIO_SELFTESTS_BDF")) {
 		bdfs[n++] = getenv("VFIO_SELFTESTS_BDF");
 		if (!is_bdf(bdfs[0])) {
-			fprintf(stderr, "VFIO_SELFTESTS_BDF is '%s': set it to domain:bus:slot.function\n",
+			fprintf(stderr,
+				"VFIO_SELFTESTS_BDF is '%s': set it to domain:bus:slot.function\n",
 				bdfs[0]);
 			exit(KSFT_FAIL);
 		}
 	}
 
 	if (n < max) {
-		fprintf(stderr, "%d device(s) needed, %d given: name them last on the command line, or one in VFIO_SELFTESTS_BDF\n",
+		fprintf(stderr,
+			"%d device(s) needed, %d given: name them last on the command line, or one in VFIO_SELFTESTS_BDF\n",
 			max, n);
 		exit(KSFT_SKIP);
 	}
@@ -214,13 +215,13 @@ uint32_t device_word(off_t offset)
 
 int device_fill(struct device *dev, void *map)
 {
-	volatile uint32_t *word;
+	uint32_t value;
 	size_t offset;
 
 	for (offset = 0; offset < dev->bar_size; offset += getpagesize()) {
-		word = map + offset;
-		*word = device_word(offset);
-		if (*word != device_word(offset))
+		if (try_write(map + offset, device_word(offset)) ||
+		    try_read(map + offset, &value) ||
+		    value != device_word(offset))
 			return -ENOTTY;
 	}
 	return 0;
@@ -305,11 +306,11 @@ int dma_unmap(struct device *dev, size_t size, uint64_t iova)
 }
 
 static __thread sigjmp_buf trap;
-static __thread volatile sig_atomic_t trapping;
+static __thread int trapping;
 
 static void catch(int sig)
 {
-	if (trapping)
+	if (__atomic_load_n(&trapping, __ATOMIC_RELAXED))
 		siglongjmp(trap, sig);
 	signal(sig, SIG_DFL);
 }
@@ -326,26 +327,27 @@ static void __attribute__((constructor)) catch_faults(void)
 	sigaction(SIGSEGV, &action, NULL);
 }
 
-int try_read(const volatile void *addr, uint32_t *value)
+int try_read(const void *addr, uint32_t *value)
 {
 	int sig = sigsetjmp(trap, 0);
 
 	if (!sig) {
-		trapping = 1;
-		*value = *(const volatile uint32_t *)addr;
+		__atomic_store_n(&trapping, 1, __ATOMIC_SEQ_CST);
+		*value = __atomic_load_n((const uint32_t *)addr,
+					 __ATOMIC_SEQ_CST);
 	}
-	trapping = 0;
+	__atomic_store_n(&trapping, 0, __ATOMIC_SEQ_CST);
 	return sig;
 }
 
-int try_write(volatile void *addr, uint32_t value)
+int try_write(void *addr, uint32_t value)
 {
 	int sig = sigsetjmp(trap, 0);
 
 	if (!sig) {
-		trapping = 1;
-		*(volatile uint32_t *)addr = value;
+		__atomic_store_n(&trapping, 1, __ATOMIC_SEQ_CST);
+		__atomic_store_n((uint32_t *)addr, value, __ATOMIC_RELAXED);
 	}
-	trapping = 0;
+	__atomic_store_n(&trapping, 0, __ATOMIC_SEQ_CST);
 	return sig;
 }

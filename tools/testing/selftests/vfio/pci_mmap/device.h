@@ -64,8 +64,8 @@ int dma_map(struct device *dev, void *addr, size_t size, uint64_t iova);
 int dma_unmap(struct device *dev, size_t size, uint64_t iova);
 
 /* Access memory; return 0, or the signal that the access raised */
-int try_read(const volatile void *addr, uint32_t *value);
-int try_write(volatile void *addr, uint32_t value);
+int try_read(const void *addr, uint32_t *value);
+int try_write(void *addr, uint32_t value);
 
 #define EXPECT_SIGBUS(addr) do {					\
 	uint32_t _value = 0;						\

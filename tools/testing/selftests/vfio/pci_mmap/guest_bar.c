@@ -16,7 +16,7 @@
 int main(int argc, char **argv)
 {
 	unsigned long offset, page = getpagesize();
-	volatile uint32_t *word;
+	uint32_t *word;
 	void *map;
 	int fd;
 
@@ -38,7 +38,8 @@ int main(int argc, char **argv)
 	}
 	word = map + offset % page;
 	if (argc == 5)
-		*word = strtoul(argv[4], NULL, 0);
-	printf("0x%x\n", *word);
+		__atomic_store_n(word, strtoul(argv[4], NULL, 0),
+				 __ATOMIC_SEQ_CST);
+	printf("0x%x\n", __atomic_load_n(word, __ATOMIC_SEQ_CST));
 	return 0;
 }

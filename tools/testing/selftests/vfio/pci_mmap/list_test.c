@@ -162,7 +162,7 @@ TEST_F(list, fork_and_exit)
 	EXPECT_LISTED(3, 3 * self->size);
 
 	/* The older child goes first, then the parent's mapping */
-	first->step = -1;
+	crowd_dismiss(first);
 	ASSERT_LT(0, wait(NULL));
 	EXPECT_LISTED(2, 2 * self->size);
 	ASSERT_EQ(0, munmap(self->map, self->size));

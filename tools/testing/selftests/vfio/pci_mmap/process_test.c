@@ -38,24 +38,26 @@ FIXTURE_TEARDOWN(process)
 	device_close(&self->dev);
 }
 
-#define EXPECT_ALL_SIGBUS(crowd) do {					\
+#define EXPECT_ALL_SIGBUS(who) do {					\
+	struct crowd *_crowd = who;					\
 	int _id;							\
 									\
-	crowd_step(crowd);						\
-	for (_id = 0; _id < (crowd)->members; _id++)			\
-		EXPECT_EQ(SIGBUS, (crowd)->seen[_id].sig)		\
+	crowd_step(_crowd);						\
+	for (_id = 0; _id < _crowd->members; _id++)			\
+		EXPECT_EQ(SIGBUS, _crowd->seen[_id].sig)		\
 			TH_LOG("member %d read 0x%x from the disabled BAR", \
-			       _id, (crowd)->seen[_id].value);		\
+			       _id, _crowd->seen[_id].value);		\
 } while (0)
 
-#define EXPECT_ALL_DATA(crowd) do {					\
+#define EXPECT_ALL_DATA(who) do {					\
+	struct crowd *_crowd = who;					\
 	int _id;							\
 									\
-	crowd_step(crowd);						\
-	for (_id = 0; _id < (crowd)->members; _id++) {			\
-		EXPECT_EQ(0, (crowd)->seen[_id].sig)			\
+	crowd_step(_crowd);						\
+	for (_id = 0; _id < _crowd->members; _id++) {			\
+		EXPECT_EQ(0, _crowd->seen[_id].sig)			\
 			TH_LOG("member %d got a signal", _id);		\
-		EXPECT_EQ(device_word(0), (crowd)->seen[_id].value)	\
+		EXPECT_EQ(device_word(0), _crowd->seen[_id].value)	\
 			TH_LOG("in member %d", _id);			\
 	}								\
 } while (0)
@@ -129,7 +131,7 @@ TEST_F(process, exit_order)
 
 	early = fork_crowd(&self->dev, self->map);
 	EXPECT_ALL_DATA(early);
-	early->step = -1;
+	crowd_dismiss(early);
 	while (waitpid(-1, NULL, WNOHANG) >= 0 && early->members--)
 		usleep(1000);
 

@@ -43,7 +43,7 @@ struct reader {
 	pthread_t thread;
 	void *map;
 	off_t offset;
-	const _Atomic bool *stop;
+	const bool *stop;
 	unsigned long data;	/* reads that gave the data */
 	unsigned long bus;	/* accesses that raised SIGBUS */
 	unsigned long leaked;	/* reads that gave anything else */
@@ -53,10 +53,10 @@ struct reader {
 static void *read_loop(void *arg)
 {
 	struct reader *reader = arg;
-	volatile void *addr = reader->map + reader->offset;
+	void *addr = reader->map + reader->offset;
 	uint32_t value;
 
-	while (!*reader->stop) {
+	while (!__atomic_load_n(reader->stop, __ATOMIC_RELAXED)) {
 		if (try_read(addr, &value)) {
 			reader->bus++;
 			continue;
@@ -75,7 +75,7 @@ TEST_F_TIMEOUT(race, zap_under_readers, 300)
 {
 	struct reader reader[READERS] = {};
 	unsigned long data = 0, bus = 0;
-	_Atomic bool stop = false;
+	bool stop = false;
 	int i;
 
 	for (i = 0; i < READERS; i++) {
@@ -92,7 +92,7 @@ TEST_F_TIMEOUT(race, zap_under_readers, 300)
 		EXPECT_EQ(0, decode_set(&self->dev, true, 2));
 		sched_yield();
 	}
-	stop = true;
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < READERS; i++) {
 		pthread_join(reader[i].thread, NULL);
 		EXPECT_EQ(0, reader[i].leaked)

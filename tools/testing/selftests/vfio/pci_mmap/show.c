@@ -15,12 +15,13 @@
 
 #include "device.h"
 
+/* What a fault comes to: VM_FAULT_* of the kernel */
+#define FAULT_SIGBUS 0x2
+#define FAULT_NOPAGE 0x100
+
 static int failures;
 
 /* One line: what was done, what came of it, and whether that is right */
-static void show(bool right, const char *what, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
 static void show(bool right, const char *what, const char *format, ...)
 {
 	va_list args;
@@ -55,7 +56,7 @@ static struct events take_events(void)
 	static char text[1 << 20];
 	static int fd = -1;
 	struct events events = {};
-	unsigned int order;
+	unsigned int order, result;
 	char *line, *found;
 	size_t used = 0;
 	ssize_t n;
@@ -78,13 +79,15 @@ static struct events take_events(void)
 
 	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
 		found = strstr(line, "_fault: ");
-		if (found && sscanf(strstr(found, "order"), "order %u",
-				    &order) == 1) {
-			if (strstr(found, "SIGBUS"))
+		if (found && sscanf(strstr(found, "order"),
+				    "order %u result %x", &order,
+				    &result) == 2) {
+			if (result == FAULT_SIGBUS)
 				events.refused++;
-			else if (strstr(found, "NOPAGE"))
-				events.mapped++;
-			if (strstr(found, "NOPAGE") && order > events.order)
+			if (result != FAULT_NOPAGE)
+				continue;
+			events.mapped++;
+			if (order > events.order)
 				events.order = order;
 		}
 		found = strstr(line, "_zap: ");

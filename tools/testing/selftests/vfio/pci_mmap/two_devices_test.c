@@ -12,7 +12,7 @@
 #include "../../kselftest_harness.h"
 #include "device.h"
 
-#define IOVA (1ULL << 32)
+#define IOVA 0x100000000ULL
 
 static const char *bdf[2];
 

@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# check.sh BASE: all tests. Each part ends with its own count; the last line is
+# the sum.
+
+. "$(dirname "$0")/lib.sh"
+
+base=$1
+check_base "$base"
+mkdir -p "$build/$base"
+log=$build/$base/check.log
+: >"$log"
+passed=0 failed=0 skipped=0
+
+part() { # NAME COMMAND...
+	local name=$1 began=$SECONDS count
+	shift
+
+	echo "#### $name"
+	"$@" 2>&1 </dev/null | tee "$build/$base/part.log" || :
+	count=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' \
+		"$build/$base/part.log" | tail -1)
+	[[ $count ]] || count="0 passed, 1 failed, 0 skipped"
+	echo "$name: $count, $((SECONDS - began)) s" | sed 's/^/#### /' |
+		tee -a "$log"
+	grep -E '^(not ok [^0-9]|failed|skipped) ' "$build/$base/part.log" >>"$log" || :
+	read -r p _ f _ s _ <<<"$count"
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+part "static checks" "$top/scripts/check/static.sh" "$base"
+part "patches" "$top/scripts/check/series.sh" "$base"
+part "bad input" "$top/scripts/check/errors.sh" "$base"
+part "self-tests on series" "$top/scripts/test.sh" "$base" series
+part "self-tests on eager" "$top/scripts/test.sh" "$base" eager
+part "guest" "$top/scripts/check/guest.sh" "$base"
+part "self-tests with debugging" "$top/scripts/test.sh" "$base" series 1
+part "bench" "$top/scripts/check/bench.sh" "$base"
+
+echo
+cat "$log"
+echo "$passed passed, $failed failed, $skipped skipped"
+((!failed))

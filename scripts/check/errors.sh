@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# errors.sh BASE: whatever can be wrong is said in one line, and nothing is
+# half-done.
+
+. "$(dirname "$0")/lib.sh"
+
+base=$1
+src=$build/$base/src
+"$top/scripts/kernel.sh" "$base" series ''
+chmod 755 "$tmp"
+cd "$top"
+
+make_() { make -s --no-print-directory "$@"; }
+
+# A package that is missing, and no right to install it
+mkdir "$tmp/bin"
+printf '#!/bin/sh\nexit 1\n' >"$tmp/bin/dpkg-query"
+chmod 755 "$tmp/bin" "$tmp/bin/dpkg-query"
+as_nobody=()
+((EUID)) || as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+refuses "missing package, not root" "missing packages: run 'apt-get install" \
+	"${as_nobody[@]}" env "PATH=$tmp/bin:$PATH" \
+	bash -c "$(declare -f say die need); need gcc qemu-system-x86"
+
+refuses "unknown BASE" "unknown BASE '5.10'" make_ kernel BASE=5.10
+refuses "unknown BASE of the series" "unknown BASE '5.10'" make_ series BASE=5.10
+refuses "unknown VARIANT" "unknown VARIANT 'lazy'" make_ kernel VARIANT=lazy
+refuses "unknown DEBUG" "DEBUG is 'maybe'" make_ kernel DEBUG=maybe
+refuses "no TREE" "which tree" make_ apply
+refuses "TREE that is not there" "no such folder" make_ apply TREE="$tmp/none"
+refuses "TREE that is no kernel" "not a Linux kernel tree" make_ apply TREE="$tmp"
+refuses "KSRC that is no kernel" "not a Linux kernel tree" make_ kernel KSRC="$tmp"
+
+# Small trees: just the files that matter to the series
+mkdir "$tmp/plain"
+git -C "$src" archive base Makefile MAINTAINERS Documentation/driver-api/index.rst \
+	Documentation/ABI/testing/debugfs-vfio drivers/vfio/pci include/linux/vfio_pci_core.h \
+	tools/testing/selftests/Makefile | tar -C "$tmp/plain" -x
+cp -a "$tmp/plain" "$tmp/git"
+git=(git -C "$tmp/git" -c user.name=check -c user.email=check@localhost)
+"${git[@]}" init -q
+"${git[@]}" add -A
+"${git[@]}" commit -q -m pristine
+
+digest() { (cd "$1" && find . -path ./.git -prune -o -type f -print0 | sort -z |
+	xargs -0 sha256sum; git rev-parse HEAD 2>/dev/null || :); }
+
+# refuses_tree NAME PATTERN TREE: make apply fails and leaves the tree alone
+refuses_tree() {
+	local before
+
+	before=$(digest "$3")
+	refuses "$1" "$2" make_ apply TREE="$3"
+	if [[ $(digest "$3") == "$before" && ! -e $3/.vfio-pci-mmap ]]; then
+		ok "$1: the tree is as it was"
+	else
+		not_ok "$1" "the tree was changed"
+	fi
+}
+
+sed -i 's/^PATCHLEVEL = .*/PATCHLEVEL = 1/' "$tmp/plain/Makefile"
+refuses_tree "TREE of another version" "which has no series" "$tmp/plain"
+refuses "KSRC of another version" "is Linux 6.1, BASE is $base" \
+	make_ kernel KSRC="$tmp/plain"
+cp "$tmp/git/Makefile" "$tmp/plain/Makefile"
+
+echo >>"$tmp/git/MAINTAINERS"
+refuses_tree "TREE with local changes" "has local changes" "$tmp/git"
+refuses "KSRC with local changes" "has local changes" make_ kernel KSRC="$tmp/git"
+"${git[@]}" checkout -q MAINTAINERS
+
+# The last patch does not fit: the ones before it must not be there either
+for tree in plain git; do
+	sed -i 's/^TARGETS += vDSO/TARGETS += renamed/' \
+		"$tmp/$tree/tools/testing/selftests/Makefile"
+done
+"${git[@]}" commit -q -a -m changed
+refuses_tree "patch that does not fit a plain tree" "does not fit" "$tmp/plain"
+refuses_tree "patch that does not fit a git tree" "does not fit" "$tmp/git"
+"${git[@]}" reset -q --hard HEAD^
+cp "$tmp/git/tools/testing/selftests/Makefile" "$tmp/plain/tools/testing/selftests/Makefile"
+
+patches=("$top/series/$base"/0*.patch)
+for tree in plain git; do
+	if make_ apply TREE="$tmp/$tree" >"$tmp/output" 2>&1; then
+		ok "make apply on a $tree tree"
+	else
+		cat "$tmp/output"
+		not_ok "make apply on a $tree tree" "see above"
+	fi
+done
+if diff -r -x .git "$tmp/plain" "$tmp/git" &&
+   [[ $("${git[@]}" rev-list --count HEAD) == $((${#patches[@]} + 1)) ]]; then
+	ok "both get the same files, the git tree a commit each"
+else
+	not_ok "both get the same files, the git tree a commit each" \
+		"$("${git[@]}" rev-list --count HEAD) commits"
+fi
+refuses_tree "plain TREE that has the series" "has the series already" "$tmp/plain"
+refuses_tree "git TREE that has the series" "has the series already" "$tmp/git"
+refuses "KSRC that has the series" "has the series already" \
+	make_ kernel KSRC="$tmp/git"
+
+verdict
