@@ -6,6 +6,8 @@
 
 set -euo pipefail
 export LC_ALL=C
+# The variables of our Makefile mean other things in those of the kernel
+unset DEBUG BASE VARIANT TREE MAKEFLAGS MFLAGS MAKELEVEL
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$top/build
