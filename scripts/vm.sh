@@ -57,7 +57,7 @@ timeout --foreground -k 5 "$seconds" qemu-system-x86_64 \
 	-kernel "$kernel/bzImage" -initrd "$tmp/initramfs" \
 	-append "console=ttyS0 panic=-1 intel_iommu=on ${APPEND-}" \
 	-serial file:"$log" -serial stdio -monitor none </dev/null |
-	tr -d '\r' | tee "$tmp/output" | sed -u '/^end of job: status /d'
+	sed -u 's/\r//g' | tee "$tmp/output" | sed -u '/^end of job: status /d'
 status=${PIPESTATUS[0]}
 set -e
 
