@@ -9,7 +9,7 @@
 
 base=$1 out=$2 init=$3
 shift 3
-need busybox-static libc-bin
+need "${to_boot[@]}"
 
 spec=$(mktemp)
 trap 'rm -f "$spec"' EXIT

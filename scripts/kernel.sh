@@ -13,7 +13,7 @@ check_base "$base"
 check_variant "$variant"
 case ${3-} in ''|1) ;; *) die "DEBUG is '$3': use DEBUG=1 or leave it out" ;; esac
 
-need gcc make flex bison bc cpio libelf-dev libssl-dev libc6-dev rsync kmod
+need "${to_build[@]}"
 "$top/scripts/source.sh" "$base"
 
 src=$build/$base/src

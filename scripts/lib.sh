@@ -15,6 +15,11 @@ selftest=tools/testing/selftests/vfio/pci_mmap
 bases=$(cd "$top/series" && echo *)
 variants="series upstream eager"
 
+# Packages, by what they are for
+to_build=(git gcc make flex bison bc cpio libelf-dev libssl-dev libc6-dev rsync kmod)
+to_boot=(qemu-system-x86 seabios busybox-static libc-bin)
+to_check=(perl python3-ply python3-git sparse shellcheck)
+
 say() { printf '%s\n' "==> $*" >&2; }
 die() { printf '%s\n' "error: $*" >&2; exit 1; }
 
@@ -50,6 +55,9 @@ need() {
 	} >"$build/apt.log" 2>&1 </dev/null ||
 		die "cannot install ${missing[*]}: is there a network? See $build/apt.log"
 }
+
+# to_unpack BASE: print the packages that the kernel comes from
+to_unpack() { [[ ${KSRC-} ]] || echo "linux-source-$1 xz-utils"; }
 
 # tree_version TREE: print VERSION.PATCHLEVEL of a kernel tree
 tree_version() {

@@ -8,8 +8,9 @@
 
 base=$1
 check_base "$base"
+read -ra source < <(to_unpack "$base") || :
+need "${to_build[@]}" "${to_boot[@]}" "${source[@]}"
 "$top/scripts/kernel.sh" "$base" series ''
-need qemu-system-x86 seabios
 
 kernel=$build/$base/series
 tests=$build/$base/selftests/vfio/pci_mmap

@@ -20,7 +20,8 @@ if [[ ${KSRC-} ]]; then
 	fi
 else
 	package=linux-source-$base
-	need "$package" xz-utils
+	read -ra packages < <(to_unpack "$base")
+	need "${packages[@]}"
 	tarball=/usr/src/$package.tar.xz
 	[[ -f $tarball ]] ||
 		die "package $package has no $tarball: name a kernel tree with KSRC="

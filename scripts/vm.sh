@@ -15,7 +15,7 @@
 kernel=$1 seconds=$2 job=$3
 shift 3
 [[ -f $kernel/bzImage ]] || die "no $kernel/bzImage: run 'make kernel' first"
-need qemu-system-x86 seabios
+need "${to_boot[@]}"
 base=$(basename "$(dirname "$kernel")")
 log=${LOG:-$kernel/console.log}
 

@@ -9,7 +9,7 @@
 base=$1
 src=$build/$base/src
 obj=$build/$base/obj
-need perl python3-ply python3-git sparse shellcheck
+need "${to_check[@]}"
 "$top/scripts/kernel.sh" "$base" series ''
 "$top/scripts/series.sh" "$base" 2>/dev/null
 git -C "$src" checkout -q --force --detach \
