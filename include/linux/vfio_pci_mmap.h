@@ -7,7 +7,9 @@
 
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/wait.h>
 
+struct task_struct;
 struct vfio_pci_core_device;
 struct vm_area_struct;
 
@@ -39,6 +41,20 @@ struct vfio_pci_mmap_list {
 	struct list_head	head;
 	struct vfio_pci_mmap	standin;
 	unsigned int		nr_unlisted;
+};
+
+/**
+ * struct vfio_pci_foreign_reset - A reset that VFIO did not start
+ * @vfio: the task that resets the device by way of VFIO, which is none; written
+ *	  by that task with &vfio_pci_core_device.memory_lock held for write
+ * @running: between reset_prepare and reset_done; set with memory_lock held for
+ *	     write, cleared without
+ * @wait: for @running to end
+ */
+struct vfio_pci_foreign_reset {
+	struct task_struct	*vfio;
+	bool			running;
+	wait_queue_head_t	wait;
 };
 
 #endif /* VFIO_PCI_MMAP_H */

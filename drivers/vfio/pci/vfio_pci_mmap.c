@@ -9,7 +9,9 @@
  *  - Entries are made by vfio_pci_vmf_insert_pfn() alone, with memory_lock held
  *    for read, after it has checked that the device answers.
  *  - Whoever makes the device stop answering first takes memory_lock for write
- *    and calls vfio_pci_zap_bars().
+ *    and calls vfio_pci_zap_bars(). Resets that VFIO does not start do so in
+ *    vfio_pci_mmap_reset.c, and let go of memory_lock before they are over: a
+ *    fault waits for them.
  *
  * Fork and mremap copy and move entries without asking. The zap still finds
  * each of them, because it goes through the i_mmap of the device inode, in the
@@ -31,12 +33,12 @@
  * No process can hold it up by sitting on locks of its own.
  */
 
-#include <linux/cleanup.h>
 #include <linux/mm.h>
 #include <linux/rwsem.h>
 
 #include "vfio_pci_mmap.h"
 #include "vfio_pci_mmap_list.h"
+#include "vfio_pci_mmap_reset.h"
 #include "vfio_pci_priv.h"
 
 #define CREATE_TRACE_POINTS
@@ -71,8 +73,9 @@ static unsigned long vfio_pci_mmap_pfn(struct vfio_pci_core_device *vdev,
  *
  * Context: In a fault, with &vfio_pci_core_device.memory_lock held for read.
  * May sleep.
- * Return: VM_FAULT_NOPAGE once mapped, VM_FAULT_SIGBUS if the device does not
- * answer or @pfn cannot be mapped, VM_FAULT_FALLBACK if there is no leaf of
+ * Return: VM_FAULT_NOPAGE once mapped, and with nothing mapped during a reset
+ * that VFIO did not start; VM_FAULT_SIGBUS if the device does not answer or @pfn
+ * cannot be mapped, VM_FAULT_FALLBACK if there is no leaf of
  * that size, VM_FAULT_OOM if there is no memory for a page table.
  */
 vm_fault_t vfio_pci_vmf_insert_pfn(struct vfio_pci_core_device *vdev,
@@ -80,6 +83,10 @@ vm_fault_t vfio_pci_vmf_insert_pfn(struct vfio_pci_core_device *vdev,
 				   unsigned int order)
 {
 	lockdep_assert_held_read(&vdev->memory_lock);
+
+	/* Not all who come here have waited for it to end: let them fault again */
+	if (READ_ONCE(vdev->foreign_reset.running))
+		return VM_FAULT_NOPAGE;
 
 	if (vdev->pm_runtime_engaged || !__vfio_pci_memory_enabled(vdev))
 		return VM_FAULT_SIGBUS;
@@ -117,8 +124,12 @@ static vm_fault_t vfio_pci_mmap_huge_fault(struct vm_fault *vmf,
 	if (!IS_ALIGNED(pfn, 1UL << order))
 		return ret;
 
-	scoped_guard(rwsem_read, &vdev->memory_lock)
-		ret = vfio_pci_vmf_insert_pfn(vdev, vmf, pfn, order);
+	/* What this returns says that the VMA may be gone */
+	ret = vfio_pci_memory_fault_down_read(vdev, vmf);
+	if (ret)
+		return ret;
+	ret = vfio_pci_vmf_insert_pfn(vdev, vmf, pfn, order);
+	up_read(&vdev->memory_lock);
 
 	trace_vfio_pci_mmap_fault(vdev->pdev, (u64)pgoff << PAGE_SHIFT, order,
 				  ret);

@@ -5,9 +5,13 @@
  * Tests named zap_* fail on a kernel that leaves mappings in place.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/pci_regs.h>
@@ -154,6 +158,124 @@ TEST_F(reset, zap_low_power)
 				       VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
 		EXPECT_WORD();
 	}
+}
+
+#define READERS 3
+#define RESETS 20
+
+/**
+ * struct reader - What a process that reads in a loop tells
+ * @data: reads that gave what the device holds
+ * @refused: reads that raised a signal or failed
+ * @leaked: reads that gave anything else
+ * @leak: the first of those
+ */
+struct reader {
+	unsigned long data;
+	unsigned long refused;
+	unsigned long leaked;
+	uint32_t leak;
+};
+
+static void read_loop(struct reader *reader, struct device *dev, void *map,
+		      uint32_t word, const bool *stop)
+{
+	uint32_t value;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (!__atomic_load_n(stop, __ATOMIC_RELAXED)) {
+		if (map ? try_read(map, &value) :
+		    pread(dev->fd, &value, 4, dev->bar_offset) != 4)
+			reader->refused++;
+		else if (value == word)
+			reader->data++;
+		else if (!reader->leaked++)
+			reader->leak = value;
+	}
+	_exit(0);
+}
+
+/* The reset file of sysfs, which VFIO has no part in */
+static int sysfs_reset(void)
+{
+	char path[128];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset", bdf);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, "1", 1) == 1 ? 0 : -errno;
+	close(fd);
+	return ret;
+}
+
+/*
+ * Processes that read the BAR while the administrator resets the device wait for
+ * the reset: none reads a device that does not answer, none gets a signal. The
+ * last of them uses pread().
+ */
+TEST_F_TIMEOUT(reset, zap_sysfs_reset_under_readers, 120)
+{
+	struct {
+		struct reader reader[READERS];
+		bool stop;
+	} *shared;
+	unsigned long data = 0;
+	int i, status;
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, shared);
+	for (i = 0; i < READERS; i++)
+		if (!fork())
+			read_loop(&shared->reader[i], &self->dev,
+				  i < READERS - 1 ? self->map : NULL,
+				  self->word, &shared->stop);
+	for (i = 0; i < RESETS; i++) {
+		usleep(1000);
+		EXPECT_EQ(0, sysfs_reset());
+	}
+	__atomic_store_n(&shared->stop, true, __ATOMIC_RELAXED);
+
+	for (i = 0; i < READERS; i++) {
+		ASSERT_LT(0, wait(&status));
+		EXPECT_EQ(0, status);
+	}
+	for (i = 0; i < READERS; i++) {
+		struct reader *reader = &shared->reader[i];
+
+		EXPECT_EQ(0, reader->leaked)
+			TH_LOG("process %d read the device during a reset, first 0x%x",
+			       i, reader->leak);
+		EXPECT_EQ(0, reader->refused);
+		EXPECT_NE(0, reader->data);
+		data += reader->data;
+	}
+	TH_LOG("%d resets under %lu reads", RESETS, data);
+	EXPECT_WORD();
+}
+
+/* A write to PCI_COMMAND and a reset from sysfs do not wait for each other */
+TEST_F_TIMEOUT(reset, sysfs_reset_against_decode, 120)
+{
+	int i, status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;) {
+			decode_set(&self->dev, false, 2);
+			decode_set(&self->dev, true, 2);
+		}
+	}
+	for (i = 0; i < RESETS; i++)
+		EXPECT_EQ(0, sysfs_reset());
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
+	EXPECT_WORD();
 }
 
 int main(int argc, char **argv)
