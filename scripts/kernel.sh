@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# kernel.sh BASE VARIANT [DEBUG]: leave build/BASE/VARIANT[-debug]/bzImage and,
-# for the series, its self-tests in build/BASE/selftests. The variants share a
-# source tree and an object tree: going from one to the other compiles only what
-# differs.
+# kernel.sh BASE VARIANT [DEBUG]: leave build/BASE/VARIANT[-debug|-kcsan]/bzImage
+# and, for the series, its self-tests in build/BASE/selftests. The variants share
+# a source tree and an object tree for each DEBUG: going from one to the other
+# compiles only what differs.
 
 . "$(dirname "$0")/lib.sh"
 
-base=$1 variant=$2 debug=${3:+-debug}
+base=$1 variant=$2
 check_base "$base"
 check_variant "$variant"
-case ${3-} in ''|1) ;; *) die "DEBUG is '$3': use DEBUG=1 or leave it out" ;; esac
+debug=$(debug_suffix "${3-}")
 
 need "${to_build[@]}"
 "$top/scripts/source.sh" "$base"
@@ -30,7 +30,22 @@ esac
 tip=$("$top/scripts/compose.sh" "$src" base "${patches[@]}")
 
 fragment=$(cat "$top/$selftest/qemu/kernel.config" \
-	${debug:+"$top/$selftest/qemu/debug.config"})
+	${debug:+"$top/$selftest/qemu/${debug#-}.config"})
+
+# What only some files are compiled for, as variables of kbuild: the debug kernel
+# counts the lines of the series, the KCSAN kernel watches vfio-pci
+instrument=()
+case $debug in
+-debug)
+	for file in "$top"/drivers/vfio/pci/*.c; do
+		instrument+=("GCOV_PROFILE_$(basename "$file" .c).o=y")
+	done ;;
+-kcsan)
+	instrument+=(KCSAN_SANITIZE=n)
+	for file in "$src"/drivers/vfio/pci/*.c "$top"/drivers/vfio/pci/*.c; do
+		instrument+=("KCSAN_SANITIZE_$(basename "$file" .c).o=y")
+	done ;;
+esac
 stamp=$(git -C "$src" rev-parse "$tip^{tree}"; sha256sum <<<"$fragment")
 [[ -f $out/stamp && $(<"$out/stamp") == "$stamp" ]] && exit 0
 rm -f "$out/stamp"
@@ -38,7 +53,7 @@ rm -f "$out/stamp"
 kmake() {
 	make -C "$src" O="$obj" -j"$(($(nproc) + 1))" \
 		KBUILD_BUILD_TIMESTAMP=@0 KBUILD_BUILD_USER=vfio \
-		KBUILD_BUILD_HOST=vfio "$@"
+		KBUILD_BUILD_HOST=vfio "${instrument[@]}" "$@"
 }
 
 # Run a long build with its log in a file, and a sign of life every 20 seconds
@@ -74,7 +89,7 @@ if [[ ! -f $obj/.config || $(<"$obj/fragment") != "$fragment" ]]; then
 	}
 fi
 
-say "building the $variant kernel of $base${debug:+ with debugging}"
+say "building the $variant kernel of $base${debug:+ for ${debug#-}}"
 watched kmake bzImage
 if [[ $variant == series ]]; then
 	kmake headers >>"$log" 2>&1 || die "headers failed: see $log"

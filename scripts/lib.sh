@@ -33,6 +33,16 @@ check_variant() {
 		die "unknown VARIANT '$1': use one of: $variants"
 }
 
+# debug_suffix DEBUG: print what it adds to the name of a kernel
+debug_suffix() {
+	case $1 in
+	'') ;;
+	1) echo -debug ;;
+	kcsan) echo -kcsan ;;
+	*) die "DEBUG is '$1': use 1, kcsan or leave it out" ;;
+	esac
+}
+
 # need PACKAGE...: install what is missing, or say what to install
 need() {
 	local missing=() package

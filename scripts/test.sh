@@ -10,14 +10,15 @@
 . "$(dirname "$0")/lib.sh"
 
 base=$1 variant=$2 debug=${3-}
-out=$build/$base/$variant${debug:+-debug}
+suffix=$(debug_suffix "$debug")
+out=$build/$base/$variant$suffix
 
 [[ $variant == series ]] || "$top/scripts/kernel.sh" "$base" series ''
 "$top/scripts/kernel.sh" "$base" "$variant" "$debug"
 
-say "running the self-tests on $variant${debug:+ with debugging}"
+say "running the self-tests on $variant$suffix"
 status=0
-"$top/scripts/vm.sh" "$out" $((debug ? 1500 : 400)) \
+"$top/scripts/vm.sh" "$out" "$([[ $debug ]] && echo 1500 || echo 400)" \
 	"$top/scripts/jobs/selftests" \
 	"$build/$base/selftests/vfio/pci_mmap=/selftests" |
 	tee "$out/tap" || status=$?

@@ -9,6 +9,7 @@
 #include <linux/mutex.h>
 #include <linux/wait.h>
 
+struct pci_saved_state;
 struct task_struct;
 struct vfio_pci_core_device;
 struct vm_area_struct;
@@ -44,17 +45,35 @@ struct vfio_pci_mmap_list {
 };
 
 /**
- * struct vfio_pci_foreign_reset - A reset that VFIO did not start
- * @vfio: the task that resets the device by way of VFIO, which is none; written
- *	  by that task with &vfio_pci_core_device.memory_lock held for write
- * @running: between reset_prepare and reset_done; set with memory_lock held for
- *	     write, cleared without
- * @wait: for @running to end
+ * enum vfio_pci_block_reason - Who has a device in hand
+ * @VFIO_PCI_BLOCK_RESET: who resets it, from reset_prepare to reset_done
+ * @VFIO_PCI_BLOCK_PF_RESET: who resets the PF that it is a VF of
+ * @VFIO_PCI_BLOCK_RECOVERY: who recovers it from an error, from error_detected
+ *			     until it is resumed or given up
  */
-struct vfio_pci_foreign_reset {
-	struct task_struct	*vfio;
-	bool			running;
+enum vfio_pci_block_reason {
+	VFIO_PCI_BLOCK_RESET,
+	VFIO_PCI_BLOCK_PF_RESET,
+	VFIO_PCI_BLOCK_RECOVERY,
+};
+
+/**
+ * struct vfio_pci_block - What keeps everybody off a device
+ * @node: place on the list of registered devices, see vfio_pci_mmap_block.c
+ * @own: the task that resets the device by way of VFIO; written by that task
+ *	 with &vfio_pci_core_device.memory_lock held for write
+ * @reasons: bits of &enum vfio_pci_block_reason, each set and cleared by its owner
+ * @gone: the device does not come back; covered by memory_lock
+ * @wait: for @reasons to become zero
+ * @pristine: configuration space as the driver got it, never changes
+ */
+struct vfio_pci_block {
+	struct list_head	node;
+	struct task_struct	*own;
+	unsigned long		reasons;
+	bool			gone;
 	wait_queue_head_t	wait;
+	struct pci_saved_state	*pristine;
 };
 
 #endif /* VFIO_PCI_MMAP_H */

@@ -9,9 +9,9 @@
  *  - Entries are made by vfio_pci_vmf_insert_pfn() alone, with memory_lock held
  *    for read, after it has checked that the device answers.
  *  - Whoever makes the device stop answering first takes memory_lock for write
- *    and calls vfio_pci_zap_bars(). Resets that VFIO does not start do so in
- *    vfio_pci_mmap_reset.c, and let go of memory_lock before they are over: a
- *    fault waits for them.
+ *    and calls vfio_pci_zap_bars(). Resets that VFIO does not start, and the
+ *    recovery from errors, let go of memory_lock before they are over: the
+ *    device is blocked meanwhile, see vfio_pci_mmap_block.c.
  *
  * Fork and mremap copy and move entries without asking. The zap still finds
  * each of them, because it goes through the i_mmap of the device inode, in the
@@ -37,8 +37,8 @@
 #include <linux/rwsem.h>
 
 #include "vfio_pci_mmap.h"
+#include "vfio_pci_mmap_block.h"
 #include "vfio_pci_mmap_list.h"
-#include "vfio_pci_mmap_reset.h"
 #include "vfio_pci_priv.h"
 
 #define CREATE_TRACE_POINTS
@@ -73,10 +73,10 @@ static unsigned long vfio_pci_mmap_pfn(struct vfio_pci_core_device *vdev,
  *
  * Context: In a fault, with &vfio_pci_core_device.memory_lock held for read.
  * May sleep.
- * Return: VM_FAULT_NOPAGE once mapped, and with nothing mapped during a reset
- * that VFIO did not start; VM_FAULT_SIGBUS if the device does not answer or @pfn
- * cannot be mapped, VM_FAULT_FALLBACK if there is no leaf of
- * that size, VM_FAULT_OOM if there is no memory for a page table.
+ * Return: VM_FAULT_NOPAGE once mapped, and with nothing mapped while the device
+ * is blocked; VM_FAULT_SIGBUS if the device does not answer or @pfn cannot be
+ * mapped; VM_FAULT_FALLBACK if there is no leaf of that size; VM_FAULT_OOM if
+ * there is no memory for a page table.
  */
 vm_fault_t vfio_pci_vmf_insert_pfn(struct vfio_pci_core_device *vdev,
 				   struct vm_fault *vmf, unsigned long pfn,
@@ -84,8 +84,8 @@ vm_fault_t vfio_pci_vmf_insert_pfn(struct vfio_pci_core_device *vdev,
 {
 	lockdep_assert_held_read(&vdev->memory_lock);
 
-	/* Not all who come here have waited for it to end: let them fault again */
-	if (READ_ONCE(vdev->foreign_reset.running))
+	/* Not all who come here have waited: let them fault again */
+	if (vfio_pci_blocked(vdev))
 		return VM_FAULT_NOPAGE;
 
 	if (vdev->pm_runtime_engaged || !__vfio_pci_memory_enabled(vdev))

@@ -64,6 +64,8 @@ static int vfio_pci_mmap_list_insert(struct vfio_pci_core_device *vdev,
 	struct vfio_pci_mmap_list *list = &vdev->mmap_list;
 	struct vfio_pci_mmap *entry;
 
+	mmap_assert_write_locked(vma->vm_mm);
+
 	entry = kmalloc(sizeof(*entry), gfp);
 	if (!entry)
 		return -ENOMEM;
@@ -124,13 +126,14 @@ void vfio_pci_mmap_list_open(struct vm_area_struct *vma)
  * vfio_pci_mmap_list_close - Take a VMA off the list
  * @vma: the VMA, which maps nothing any more or is about to
  *
- * Context: As vm_ops->close: mmap_lock of the VMA held for write, or the last
- * user of its mm gone. May sleep.
+ * Context: As vm_ops->close: mmap_lock of the VMA held. May sleep.
  */
 void vfio_pci_mmap_list_close(struct vm_area_struct *vma)
 {
 	struct vfio_pci_mmap *entry = vma->vm_private_data;
 	struct vfio_pci_mmap_list *list = &entry->vdev->mmap_list;
+
+	mmap_assert_locked(vma->vm_mm);
 
 	if (entry == &list->standin) {
 		mutex_lock(&list->lock);

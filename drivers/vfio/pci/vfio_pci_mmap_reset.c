@@ -4,13 +4,13 @@
  *
  * A reset from sysfs, by another driver or for another function of the same bus
  * makes the device stop answering as any other does. The PCI core announces it
- * with reset_prepare and ends it with reset_done: between the two the BARs are
- * zapped and stay so, and whoever wants to reach them waits. A process that
- * faults sleeps until the reset is over, and then sees the device again.
+ * with reset_prepare and ends it with reset_done; between the two the device is
+ * blocked. The reset of a PF takes its VFs along: the PCI core says so to those
+ * who look after VFs by a notifier.
  *
  * VFIO's own resets come by here too. They have zapped and hold memory_lock for
  * write until they are over, so there is nothing left to do for them; they are
- * told by vdev->foreign_reset.vfio, the task that runs one.
+ * told by vdev->block.own, the task that runs one.
  *
  * The PCI core calls with the device lock held, and mostly with accesses to
  * configuration space locked. memory_lock nests inside the device lock: whoever
@@ -20,27 +20,13 @@
  * memory_lock, and reset_done takes no lock at all.
  */
 
-#include <linux/file.h>
-#include <linux/mm.h>
+#include <linux/notifier.h>
 #include <linux/pci.h>
 #include <linux/rwsem.h>
 #include <linux/sched.h>
 
-#include "vfio_pci_mmap_reset.h"
+#include "vfio_pci_mmap_block.h"
 #include "vfio_pci_priv.h"
-
-/**
- * vfio_pci_foreign_reset_init - Make what a new device needs to wait for resets
- * @vdev: the device
- *
- * Context: Before the device is registered. Does not sleep.
- */
-void vfio_pci_foreign_reset_init(struct vfio_pci_core_device *vdev)
-{
-	vdev->foreign_reset.vfio = NULL;
-	vdev->foreign_reset.running = false;
-	init_waitqueue_head(&vdev->foreign_reset.wait);
-}
 
 /**
  * vfio_pci_own_reset_begin - Say that a reset to come is VFIO's own
@@ -53,7 +39,7 @@ void vfio_pci_own_reset_begin(struct vfio_pci_core_device *vdev)
 {
 	lockdep_assert_held_write(&vdev->memory_lock);
 
-	WRITE_ONCE(vdev->foreign_reset.vfio, current);
+	WRITE_ONCE(vdev->block.own, current);
 }
 
 /**
@@ -66,7 +52,19 @@ void vfio_pci_own_reset_end(struct vfio_pci_core_device *vdev)
 {
 	lockdep_assert_held_write(&vdev->memory_lock);
 
-	WRITE_ONCE(vdev->foreign_reset.vfio, NULL);
+	WRITE_ONCE(vdev->block.own, NULL);
+}
+
+static bool vfio_pci_own_reset(struct vfio_pci_core_device *vdev)
+{
+	return READ_ONCE(vdev->block.own) == current;
+}
+
+/* Is configuration space locked? Of use only to those who know by whom. */
+static bool vfio_pci_config_locked(struct pci_dev *pdev)
+{
+	/* A bit among others, which may change */
+	return data_race((bool)pdev->block_cfg_access);
 }
 
 /**
@@ -82,18 +80,18 @@ void vfio_pci_own_reset_end(struct vfio_pci_core_device *vdev)
 void vfio_pci_core_reset_prepare(struct pci_dev *pdev)
 {
 	struct vfio_pci_core_device *vdev = dev_get_drvdata(&pdev->dev);
-	/* Set by the caller or not at all: others may change its neighbours */
-	bool config_locked = data_race((bool)pdev->block_cfg_access);
+	/* By the caller or by nobody: the device lock is held */
+	bool config_locked = vfio_pci_config_locked(pdev);
 
-	if (READ_ONCE(vdev->foreign_reset.vfio) == current)
+	device_lock_assert(&pdev->dev);
+
+	if (vfio_pci_own_reset(vdev))
 		return;
 
 	if (config_locked)
 		pci_cfg_access_unlock(pdev);
 
-	vfio_pci_zap_and_down_write_memory_lock(vdev);
-	WRITE_ONCE(vdev->foreign_reset.running, true);
-	up_write(&vdev->memory_lock);
+	vfio_pci_block(vdev, VFIO_PCI_BLOCK_RESET);
 
 	if (config_locked)
 		pci_cfg_access_lock(pdev);
@@ -112,79 +110,73 @@ void vfio_pci_core_reset_done(struct pci_dev *pdev)
 {
 	struct vfio_pci_core_device *vdev = dev_get_drvdata(&pdev->dev);
 
-	if (READ_ONCE(vdev->foreign_reset.vfio) == current)
-		return;
+	device_lock_assert(&pdev->dev);
 
-	WRITE_ONCE(vdev->foreign_reset.running, false);
-	wake_up_all(&vdev->foreign_reset.wait);
+	if (!vfio_pci_own_reset(vdev))
+		vfio_pci_unblock(vdev, VFIO_PCI_BLOCK_RESET);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_reset_done);
 
-static int vfio_pci_foreign_reset_wait(struct vfio_pci_core_device *vdev)
+static void vfio_pci_vf_block(struct vfio_pci_core_device *vdev,
+			      struct pci_dev *pf)
 {
-	return wait_event_killable(vdev->foreign_reset.wait,
-				   !READ_ONCE(vdev->foreign_reset.running));
+	struct pci_dev *pdev = vdev->pdev;
+
+	if (!pdev->is_virtfn || pci_physfn(pdev) != pf || vfio_pci_own_reset(vdev))
+		return;
+
+	/*
+	 * With its configuration space locked, the VF is being reset itself,
+	 * by the caller, together with the PF, or by somebody else. Who does so
+	 * zaps it. The caller must not: whoever has memory_lock may wait for
+	 * configuration space.
+	 */
+	if (vfio_pci_config_locked(pdev))
+		set_bit(VFIO_PCI_BLOCK_PF_RESET, &vdev->block.reasons);
+	else
+		vfio_pci_block(vdev, VFIO_PCI_BLOCK_PF_RESET);
+}
+
+static void vfio_pci_vf_unblock(struct vfio_pci_core_device *vdev,
+				struct pci_dev *pf)
+{
+	if (vdev->pdev->is_virtfn && pci_physfn(vdev->pdev) == pf)
+		vfio_pci_unblock(vdev, VFIO_PCI_BLOCK_PF_RESET);
 }
 
 /**
- * vfio_pci_memory_down_read - Take memory_lock for read, outside of any reset
- * @vdev: the device
+ * vfio_pci_pf_reset_begin - Zap the BARs of the VFs of a PF about to be reset
+ * @pf: the PF; any other device has no VFs, which is fine
  *
- * Whether the device answers is for the caller to check.
- *
- * Context: memory_lock not held; held for read on success. May sleep for as long
- * as a reset takes.
- * Return: 0, or -ERESTARTSYS if the task was killed while it waited.
+ * Context: No memory_lock held but that of the PF. May sleep.
  */
-int vfio_pci_memory_down_read(struct vfio_pci_core_device *vdev)
+void vfio_pci_pf_reset_begin(struct pci_dev *pf)
 {
-	int ret;
-
-	for (;;) {
-		down_read(&vdev->memory_lock);
-		if (!READ_ONCE(vdev->foreign_reset.running))
-			return 0;
-		up_read(&vdev->memory_lock);
-
-		ret = vfio_pci_foreign_reset_wait(vdev);
-		if (ret)
-			return ret;
-	}
+	vfio_pci_block_walk(vfio_pci_vf_block, pf);
 }
 
 /**
- * vfio_pci_memory_fault_down_read - Take memory_lock for read in a fault
- * @vdev: the device
- * @vmf: the fault
+ * vfio_pci_pf_reset_end - Let faults in again after the reset of a PF
+ * @pf: the PF, which has its VFs back
  *
- * If there is a reset to wait for, lets go of the locks of the mm before it
- * waits, where the fault allows that.
- *
- * Context: In a fault, memory_lock not held. May sleep for as long as a reset
- * takes.
- * Return: 0 with memory_lock held for read. Otherwise what the fault must
- * return, with memory_lock not held: VM_FAULT_RETRY, or VM_FAULT_NOPAGE if the
- * task was killed.
+ * Context: As vfio_pci_pf_reset_begin().
  */
-vm_fault_t vfio_pci_memory_fault_down_read(struct vfio_pci_core_device *vdev,
-					   struct vm_fault *vmf)
+void vfio_pci_pf_reset_end(struct pci_dev *pf)
 {
-	struct file *file;
-
-	down_read(&vdev->memory_lock);
-	if (likely(!READ_ONCE(vdev->foreign_reset.running)))
-		return 0;
-	up_read(&vdev->memory_lock);
-
-	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY))
-		return vfio_pci_memory_down_read(vdev) ? VM_FAULT_NOPAGE : 0;
-	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
-		return VM_FAULT_RETRY;
-
-	/* The VMA, which holds the device, may go as soon as the lock does */
-	file = get_file(vmf->vma->vm_file);
-	release_fault_lock(vmf);
-	vfio_pci_foreign_reset_wait(vdev);
-	fput(file);
-	return VM_FAULT_RETRY;
+	vfio_pci_block_walk(vfio_pci_vf_unblock, pf);
 }
+
+static int vfio_pci_pf_reset_notify(struct notifier_block *nb,
+				    unsigned long event, void *pf)
+{
+	if (event == PCI_PF_RESET_PREPARE)
+		vfio_pci_pf_reset_begin(pf);
+	else
+		vfio_pci_pf_reset_end(pf);
+	return NOTIFY_DONE;
+}
+
+/* Brings the resets of PFs that the PCI core runs */
+struct notifier_block vfio_pci_pf_reset_nb = {
+	.notifier_call = vfio_pci_pf_reset_notify,
+};

@@ -15,23 +15,10 @@
 #include "../../kselftest_harness.h"
 #include "crowd.h"
 #include "device.h"
-
-#define FAILSLAB "/sys/kernel/debug/failslab/"
-#define FAIL_NTH "/proc/thread-self/fail-nth"
+#include "fail.h"
+#include "listing.h"
 
 static const char *bdf;
-
-/**
- * struct listing - What debugfs says of a device
- * @listed: number of VMAs on the list
- * @bytes: how much of the BAR they map together
- * @unlisted: number of VMAs that got no entry
- */
-struct listing {
-	unsigned int listed;
-	size_t bytes;
-	unsigned int unlisted;
-};
 
 FIXTURE(list)
 {
@@ -41,37 +28,9 @@ FIXTURE(list)
 	void *map;
 };
 
-static int read_listing(struct listing *listing)
-{
-	unsigned long long offset;
-	unsigned long size, addr;
-	char path[128], line[128];
-	unsigned int bar;
-	FILE *file;
-
-	*listing = (struct listing){};
-	snprintf(path, sizeof(path), "/sys/kernel/debug/vfio/%s/mappings", bdf);
-	file = fopen(path, "r");
-	if (!file)
-		return -errno;
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "BAR %u offset %llx size %lx at %lx",
-			   &bar, &offset, &size, &addr) == 4) {
-			listing->listed++;
-			listing->bytes += size;
-		} else if (sscanf(line, "unlisted %u",
-				  &listing->unlisted) != 1) {
-			fclose(file);
-			return -EINVAL;
-		}
-	}
-	fclose(file);
-	return 0;
-}
-
 #define EXPECT_LISTED(count, size) do {					\
 	struct listing _listing;					\
-	ASSERT_EQ(0, read_listing(&_listing));				\
+	ASSERT_EQ(0, listing_read(&_listing, bdf));			\
 	EXPECT_EQ(count, _listing.listed);				\
 	EXPECT_EQ(size, _listing.bytes);				\
 	EXPECT_EQ(0, _listing.unlisted);				\
@@ -82,7 +41,7 @@ FIXTURE_SETUP(list)
 	struct listing listing;
 
 	ASSERT_EQ(0, device_open(&self->dev, bdf, -1, -1));
-	if (read_listing(&listing))
+	if (listing_read(&listing, bdf))
 		SKIP(return, "debugfs has no vfio/%s/mappings", bdf);
 	self->page = getpagesize();
 	self->size = self->dev.bar_size;
@@ -185,41 +144,6 @@ TEST_F(list, killed)
 	EXPECT_LISTED(1, self->size);
 }
 
-/* Write a file of debugfs or proc; 0 or -errno */
-static int put(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY);
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = write(fd, value, strlen(value));
-	close(fd);
-	return n < 0 ? -errno : 0;
-}
-
-static void arm(int nth)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", nth);
-	put(FAIL_NTH, text);
-}
-
-/* Did the failure that arm() asked for come to pass? Asks for none any more. */
-static bool disarm(void)
-{
-	char text[16] = "";
-	int fd = open(FAIL_NTH, O_RDWR);
-
-	if (fd < 0)
-		return false;
-	if (read(fd, text, sizeof(text) - 1) > 0)
-		pwrite(fd, "0", 1, 0);
-	close(fd);
-	return text[0] == '0';
-}
-
 /*
  * Fail each allocation of fork() in turn. Wherever the child comes to life all
  * the same, its mapping is taken away and comes back like any other, listed or
@@ -234,22 +158,21 @@ TEST_F_TIMEOUT(list, zap_unlisted, 300)
 	pid_t pid;
 	int nth;
 
-	if (put(FAILSLAB "ignore-gfp-wait", "0") || put(FAIL_NTH, "0"))
-		SKIP(return, "the kernel has no failslab");
-	put(FAILSLAB "verbose", "0");
+	if (!fail_enable())
+		SKIP(return, "the kernel cannot fail allocations");
 	if (device_fill(&self->dev, self->map))
 		SKIP(return, "BAR %u of %s does not keep what is written",
 		     self->dev.bar, bdf);
 
 	for (nth = 1; nth < 2000; nth++) {
 		crowd = crowd_create(1);
-		arm(nth);
+		fail_arm(nth);
 		pid = fork();
 		if (!pid)
 			crowd_join(crowd, 0, self->map);
-		injected = disarm();
+		injected = fail_disarm();
 
-		ASSERT_EQ(0, read_listing(&listing));
+		ASSERT_EQ(0, listing_read(&listing, bdf));
 		if (pid < 0) {
 			EXPECT_EQ(ENOMEM, errno);
 			EXPECT_EQ(1, listing.listed);
@@ -279,39 +202,6 @@ TEST_F_TIMEOUT(list, zap_unlisted, 300)
 	       nth - 1, failed, unlisted);
 	EXPECT_NE(0, unlisted);
 	EXPECT_NE(2000, nth);
-}
-
-/* mmap() itself fails cleanly for want of an entry, or of anything else */
-TEST_F_TIMEOUT(list, mmap_without_memory, 300)
-{
-	unsigned int failed = 0;
-	bool injected;
-	void *map;
-	int nth;
-
-	if (put(FAILSLAB "ignore-gfp-wait", "0") || put(FAIL_NTH, "0"))
-		SKIP(return, "the kernel has no failslab");
-	put(FAILSLAB "verbose", "0");
-
-	for (nth = 1; nth < 200; nth++) {
-		arm(nth);
-		map = device_map(&self->dev, self->page, 0);
-		injected = disarm();
-		if (map == MAP_FAILED) {
-			EXPECT_EQ(ENOMEM, errno);
-			failed++;
-		} else {
-			EXPECT_LISTED(2, self->size + self->page);
-			ASSERT_EQ(0, munmap(map, self->page));
-		}
-		EXPECT_LISTED(1, self->size);
-		if (!injected)
-			break;
-	}
-	TH_LOG("%d allocations failed, %u of them ended mmap()", nth - 1,
-	       failed);
-	EXPECT_NE(0, failed);
-	EXPECT_NE(200, nth);
 }
 
 int main(int argc, char **argv)

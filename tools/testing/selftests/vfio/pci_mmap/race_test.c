@@ -4,8 +4,11 @@
  *
  * Tests named zap_* fail on a kernel that leaves mappings in place.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -71,41 +74,142 @@ static void *read_loop(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(race, zap_under_readers, 300)
+/**
+ * struct readers - Threads that read all over a mapping
+ * @reader: one each
+ * @stop: sends them home; atomic
+ */
+struct readers {
+	struct reader reader[READERS];
+	bool stop;
+};
+
+static void readers_start(struct readers *readers, void *map, size_t size)
 {
-	struct reader reader[READERS] = {};
-	unsigned long data = 0, bus = 0;
-	bool stop = false;
 	int i;
 
+	*readers = (struct readers){};
 	for (i = 0; i < READERS; i++) {
-		reader[i].map = self->map;
-		reader[i].offset = self->dev.bar_size / READERS * i &
-				   -getpagesize();
-		reader[i].stop = &stop;
-		ASSERT_EQ(0, pthread_create(&reader[i].thread, NULL, read_loop,
-					    &reader[i]));
+		struct reader *reader = &readers->reader[i];
+
+		reader->map = map;
+		reader->offset = size / READERS * i & -getpagesize();
+		reader->stop = &readers->stop;
+		if (pthread_create(&reader->thread, NULL, read_loop, reader))
+			abort();
 	}
-	for (i = 0; i < TOGGLES; i++) {
-		EXPECT_EQ(0, decode_set(&self->dev, false, 2));
-		sched_yield();
-		EXPECT_EQ(0, decode_set(&self->dev, true, 2));
-		sched_yield();
-	}
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+}
+
+static void readers_end(struct __test_metadata *_metadata,
+			struct readers *readers)
+{
+	unsigned long data = 0, bus = 0;
+	int i;
+
+	__atomic_store_n(&readers->stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < READERS; i++) {
-		pthread_join(reader[i].thread, NULL);
-		EXPECT_EQ(0, reader[i].leaked)
+		struct reader *reader = &readers->reader[i];
+
+		pthread_join(reader->thread, NULL);
+		EXPECT_EQ(0, reader->leaked)
 			TH_LOG("thread %d reached the disabled BAR, first with 0x%x",
-			       i, reader[i].leak);
-		EXPECT_DATA(reader[i].offset, self->map + reader[i].offset);
-		data += reader[i].data;
-		bus += reader[i].bus;
+			       i, reader->leak);
+		EXPECT_DATA(reader->offset, reader->map + reader->offset);
+		data += reader->data;
+		bus += reader->bus;
 	}
-	TH_LOG("%d toggles, %lu reads with data, %lu accesses with SIGBUS",
-	       TOGGLES, data, bus);
+	TH_LOG("%lu reads with data, %lu accesses with SIGBUS", data, bus);
 	EXPECT_NE(0, data);
 	EXPECT_NE(0, bus);
+}
+
+static void toggle(struct __test_metadata *_metadata, struct device *dev)
+{
+	EXPECT_EQ(0, decode_set(dev, false, 2));
+	sched_yield();
+	EXPECT_EQ(0, decode_set(dev, true, 2));
+	sched_yield();
+}
+
+TEST_F_TIMEOUT(race, zap_under_readers, 300)
+{
+	struct readers readers;
+	int i;
+
+	readers_start(&readers, self->map, self->dev.bar_size);
+	for (i = 0; i < TOGGLES; i++)
+		toggle(_metadata, &self->dev);
+	readers_end(_metadata, &readers);
+}
+
+#define EVENT "/sys/kernel/tracing/events/vfio_pci_mmap/vfio_pci_mmap_fault/enable"
+
+static bool trace(const char *on)
+{
+	int fd = open(EVENT, O_WRONLY);
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = write(fd, on, 1);
+	close(fd);
+	return n == 1;
+}
+
+/* Has a fault been traced that tried a leaf of that order? */
+static bool traced(const char *order)
+{
+	FILE *file = fopen("/sys/kernel/tracing/trace", "r");
+	bool found = false;
+	char line[256];
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = strstr(line, order);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/*
+ * Threads that fault at once in a range of one huge leaf, which keeps turning
+ * from a VMA that can have it into pieces that cannot, and back
+ */
+TEST_F_TIMEOUT(race, zap_huge_and_small, 300)
+{
+	size_t leaf = 2 << 20, page = getpagesize();
+	struct readers readers;
+	void *room, *map;
+	bool traces;
+	int i;
+
+	if (self->dev.bar_size < leaf)
+		SKIP(return, "BAR %u of %s is smaller than a huge leaf",
+		     self->dev.bar, bdf);
+	room = mmap(NULL, 2 * leaf, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0);
+	ASSERT_NE(MAP_FAILED, room);
+	map = (void *)(((uintptr_t)room + leaf - 1) & -leaf);
+
+	traces = trace("1");
+	ASSERT_EQ(map, mmap(map, leaf, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_FIXED, self->dev.fd,
+			    self->dev.bar_offset));
+	readers_start(&readers, map, leaf - page);
+	for (i = 0; i < TOGGLES / 4; i++) {
+		toggle(_metadata, &self->dev);
+		/* The last page is not for the readers */
+		ASSERT_EQ(0, mprotect(map + leaf - page, page, PROT_READ));
+		toggle(_metadata, &self->dev);
+		ASSERT_EQ(map, mmap(map, leaf, PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_FIXED, self->dev.fd,
+				    self->dev.bar_offset));
+	}
+	readers_end(_metadata, &readers);
+	if (traces) {
+		EXPECT_TRUE(traced("order 9 result 0x100"));
+		EXPECT_TRUE(traced("order 0 result 0x100"));
+		trace("0");
+	}
 }
 
 int main(int argc, char **argv)

@@ -1,0 +1,102 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# coverage.sh BASE: after a run of the debug kernel, print how many lines and
+# branches of each file of the series it came by, and each line that it did not,
+# with the reason that the file 'uncovered' of the self-tests gives for it. Fails
+# below 95 % of lines, and where there is no reason, or one for a line that was
+# run or is not there.
+
+. "$(dirname "$0")/lib.sh"
+
+base=$1
+out=$build/$base/series-debug
+obj=$build/$base/obj-debug/drivers/vfio/pci
+reasons=$top/$selftest/uncovered
+compgen -G "$out/gcda/*.gcda" >/dev/null ||
+	die "no counts in $out/gcda: run 'make test DEBUG=1' first"
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+for data in "$out"/gcda/*.gcda; do
+	name=$(basename "$data" .gcda)
+	cp "$data" "$obj/$name.gcno" "$tmp"
+	(cd "$tmp" && gcov -b "$name.gcda") >>"$tmp/log" 2>&1 ||
+		die "gcov cannot read $data: was the kernel rebuilt since? See 'make test DEBUG=1'"
+done
+
+# Lines of a header are those of every file that includes it
+awk -v reasons="$reasons" '
+	BEGIN {
+		while ((getline line < reasons) > 0) {
+			if (line ~ /^#/ || !line)
+				continue
+			split(line, part, "\t")
+			why[part[1] "\t" part[2]] = part[3]
+		}
+	}
+	FNR == 1 { skip = FILENAME !~ /vfio_pci_mmap[a-z_]*\.[ch]\.gcov$/
+		   file = FILENAME
+		   sub(/.*\//, "", file)
+		   sub(/\.gcov$/, "", file)
+		   file = substr(file, match(file, /vfio_pci_mmap[a-z_]*\.[ch]$/)) }
+	skip { next }
+	/^branch/ {
+		branches[file]++
+		taken[file] += $0 !~ /never executed| taken 0%/
+		next
+	}
+	!/^ *(#####|=====|[0-9]+\*?):/ { next }
+	{
+		match($0, /^[^:]*:[^:]*:/)
+		number = substr($0, 1, RLENGTH)
+		text = substr($0, RLENGTH + 1)
+		gsub(/^[\t ]+|[\t ]+$/, "", text)
+		run = number !~ /#####|=====/
+		sub(/^[^:]*: */, "", number)
+		sub(/:$/, "", number)
+		key = file ":" number
+		texts[key] = text
+		files[file]
+		seen[key] += run
+	}
+	END {
+		for (key in seen) {
+			split(key, part, ":")
+			lines[part[1]]++
+			hit[part[1]] += seen[key] > 0
+			if (seen[key])
+				continue
+			id = part[1] "\t" texts[key]
+			used[id]
+			missed[part[1]] = missed[part[1]] sprintf("    %4d  %s\n          %s\n", \
+				part[2], texts[key], \
+				id in why ? why[id] : "NO REASON GIVEN")
+			without += !(id in why)
+		}
+		printf "%-28s %12s %14s\n", "file", "lines", "branches"
+		for (file in files) {
+			printf "%-28s %5d of %3d %6d of %4d\n", file, hit[file], \
+				lines[file], taken[file], branches[file] | "sort"
+			all += lines[file]
+			run_all += hit[file]
+			all_branches += branches[file]
+			taken_all += taken[file]
+		}
+		close("sort")
+		printf "%-28s %5d of %3d %6d of %4d\n", "all", run_all, all, \
+			taken_all, all_branches
+		for (file in missed)
+			printf "missed in %s:\n%s", file, missed[file]
+		for (id in why)
+			if (!(id in used)) {
+				split(id, part, "\t")
+				printf "a reason for a line that was run, or is not there: %s: %s\n", \
+					part[1], part[2]
+				stale++
+			}
+		percent = all ? 100 * run_all / all : 0
+		printf "%.1f %% of lines, %.1f %% of branches\n", percent, \
+			all_branches ? 100 * taken_all / all_branches : 0
+		exit percent < 95 || without || stale
+	}' "$tmp"/*.gcov

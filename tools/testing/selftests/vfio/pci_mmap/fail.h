@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Making the kernel fail one allocation of this thread
+ */
+#ifndef PCI_MMAP_FAIL_H
+#define PCI_MMAP_FAIL_H
+
+#include <stdbool.h>
+
+/* Can the kernel do that? Sets it up to fail any kind of allocation. */
+bool fail_enable(void);
+/* Fail the @nth allocation from now on */
+void fail_arm(int nth);
+/* Has it failed? Lets the others succeed. */
+bool fail_disarm(void);
+
+#endif /* PCI_MMAP_FAIL_H */

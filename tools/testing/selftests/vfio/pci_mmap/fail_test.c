@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every allocation fails once: each way to get, use and lose a mapping either
+ * works all the same or fails with ENOMEM, and leaves nothing behind
+ *
+ * What fork() does then is in list_test.c, because it does not fail.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/vfio.h>
+
+#include "../../kselftest_harness.h"
+#include "device.h"
+#include "fail.h"
+#include "listing.h"
+
+#define NTH_MAX 2000
+
+static const char *bdf;
+static struct device dev;
+static size_t page;
+static void *map;
+
+/**
+ * struct operation - What is tried again and again, a later allocation failing
+ * @prepare: called before each try, with no failure
+ * @run: the try; returns 0 or a negative errno
+ * @undo: called after each try, with what it returned
+ */
+struct operation {
+	void (*prepare)(void);
+	int (*run)(void);
+	void (*undo)(int ret);
+};
+
+static void map_pages(void)
+{
+	map = device_map(&dev, 3 * page, 0);
+}
+
+static void unmap_pages(int ret)
+{
+	if (map != MAP_FAILED)
+		munmap(map, 3 * page);
+}
+
+static void nothing(void)
+{
+}
+
+static int run_mmap(void)
+{
+	map_pages();
+	return map == MAP_FAILED ? -errno : 0;
+}
+
+/* The first access needs page tables. It is tried again until it has them. */
+static int run_fault(void)
+{
+	uint32_t value;
+
+	return try_read(map, &value) || value != device_word(0) ? -EFAULT : 0;
+}
+
+/* Somewhere that has no page tables yet */
+static void map_afar(void)
+{
+	void *room = mmap(NULL, 2UL << 30, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	munmap(room, 2UL << 30);
+	map = mmap((void *)(((uintptr_t)room + (1UL << 30)) & -(1UL << 30)),
+		   3 * page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		   dev.fd, dev.bar_offset);
+}
+
+static int run_mprotect(void)
+{
+	return mprotect(map + page, page, PROT_READ) ? -errno : 0;
+}
+
+static int run_munmap(void)
+{
+	return munmap(map + page, page) ? -errno : 0;
+}
+
+static int run_mremap(void)
+{
+	void *moved = mremap(map + 2 * page, page, page,
+			     MREMAP_MAYMOVE | MREMAP_FIXED, map);
+
+	return moved == MAP_FAILED ? -errno : 0;
+}
+
+static int run_toggle(void)
+{
+	int ret = decode_set(&dev, false, 2);
+
+	return ret ?: decode_set(&dev, true, 2);
+}
+
+static void toggle_back(int ret)
+{
+	decode_set(&dev, true, 2);
+	unmap_pages(0);
+}
+
+static void close_fd(void)
+{
+	close(dev.fd);
+}
+
+static int run_open(void)
+{
+	dev.fd = ioctl(dev.group, VFIO_GROUP_GET_DEVICE_FD, bdf);
+	return dev.fd < 0 ? -errno : 0;
+}
+
+static void open_again(int ret)
+{
+	if (ret)
+		dev.fd = ioctl(dev.group, VFIO_GROUP_GET_DEVICE_FD, bdf);
+}
+
+static int write_driver(const char *file)
+{
+	char path[64];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/vfio-pci/%s", file);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, bdf, strlen(bdf)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static void unbind(void)
+{
+	write_driver("unbind");
+}
+
+static int run_bind(void)
+{
+	return write_driver("bind");
+}
+
+static void bind_again(int ret)
+{
+	if (ret)
+		write_driver("bind");
+}
+
+/* Returns how many of the failures made @op fail */
+static unsigned int fail_each(struct __test_metadata *_metadata,
+			      const struct operation *op)
+{
+	struct listing before, after;
+	unsigned int failed = 0;
+	bool injected = true;
+	int nth, ret;
+
+	ASSERT_EQ(0, listing_read(&before, bdf));
+	for (nth = 1; injected && nth < NTH_MAX; nth++) {
+		op->prepare();
+		fail_arm(nth);
+		ret = op->run();
+		injected = fail_disarm();
+		op->undo(ret);
+
+		if (ret) {
+			failed++;
+			EXPECT_EQ(-ENOMEM, ret)
+				TH_LOG("without allocation %d: %s", nth,
+				       strerror(-ret));
+			EXPECT_TRUE(injected);
+		}
+		ASSERT_EQ(0, listing_read(&after, bdf));
+		EXPECT_EQ(before.listed, after.listed);
+		EXPECT_EQ(before.bytes, after.bytes);
+		EXPECT_EQ(before.unlisted, after.unlisted);
+	}
+	EXPECT_NE(NTH_MAX, nth);
+	TH_LOG("%d allocations failed, %u ended it", nth - 2, failed);
+	return failed;
+}
+
+static bool can_fail(void)
+{
+	struct listing listing;
+
+	page = getpagesize();
+	return fail_enable() && !listing_read(&listing, bdf);
+}
+
+/* A device that nobody has open */
+FIXTURE(unused)
+{
+};
+
+FIXTURE_SETUP(unused)
+{
+	if (!can_fail())
+		SKIP(return, "the kernel cannot fail allocations, or keeps no list");
+}
+
+FIXTURE_TEARDOWN(unused)
+{
+}
+
+TEST_F_TIMEOUT(unused, bind, 300)
+{
+	static const struct operation op = { unbind, run_bind, bind_again };
+
+	EXPECT_NE(0, fail_each(_metadata, &op));
+}
+
+FIXTURE(fail)
+{
+};
+
+FIXTURE_SETUP(fail)
+{
+	if (!can_fail())
+		SKIP(return, "the kernel cannot fail allocations, or keeps no list");
+	ASSERT_EQ(0, device_open(&dev, bdf, -1, -1));
+	map = device_map(&dev, dev.bar_size, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	if (device_fill(&dev, map))
+		SKIP(return, "BAR %u of %s does not keep what is written",
+		     dev.bar, bdf);
+	munmap(map, dev.bar_size);
+}
+
+FIXTURE_TEARDOWN(fail)
+{
+	device_close(&dev);
+}
+
+TEST_F_TIMEOUT(fail, open, 300)
+{
+	static const struct operation op = { close_fd, run_open, open_again };
+
+	EXPECT_NE(0, fail_each(_metadata, &op));
+}
+
+TEST_F_TIMEOUT(fail, mmap, 300)
+{
+	static const struct operation op = { nothing, run_mmap, unmap_pages };
+
+	EXPECT_NE(0, fail_each(_metadata, &op));
+}
+
+TEST_F_TIMEOUT(fail, fault, 300)
+{
+	static const struct operation op = { map_afar, run_fault, unmap_pages };
+
+	EXPECT_EQ(0, fail_each(_metadata, &op));
+}
+
+TEST_F_TIMEOUT(fail, mprotect, 300)
+{
+	static const struct operation op = { map_pages, run_mprotect, unmap_pages };
+
+	EXPECT_NE(0, fail_each(_metadata, &op));
+}
+
+TEST_F_TIMEOUT(fail, munmap, 300)
+{
+	static const struct operation op = { map_pages, run_munmap, unmap_pages };
+
+	EXPECT_NE(0, fail_each(_metadata, &op));
+}
+
+TEST_F_TIMEOUT(fail, mremap, 300)
+{
+	static const struct operation op = { map_pages, run_mremap, unmap_pages };
+
+	EXPECT_NE(0, fail_each(_metadata, &op));
+}
+
+/* What takes mappings away has nothing that could fail */
+TEST_F_TIMEOUT(fail, toggle, 300)
+{
+	static const struct operation op = { map_pages, run_toggle, toggle_back };
+
+	EXPECT_EQ(0, fail_each(_metadata, &op));
+}
+
+int main(int argc, char **argv)
+{
+	device_arguments(&argc, argv, &bdf, 1);
+	return test_harness_run(argc, argv);
+}

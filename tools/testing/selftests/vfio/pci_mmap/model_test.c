@@ -1,0 +1,711 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Random operations on a BAR by several processes, checked against a model
+ *
+ * model_test [-s SEED] [-n OPERATIONS] DEVICE
+ *
+ * Several processes map, cut, move and read the BAR, fork and exit, while its
+ * device is turned off and on, reset and put to sleep. They take turns, so the
+ * seed alone says what happens. The first outcome that is not the model's fails
+ * the test. The operations up to there are then run again and again with some of
+ * them left out, and the shortest sequence that still fails is printed.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+#include <linux/sched.h>
+#include <linux/vfio.h>
+
+#include "../../kselftest.h"
+#include "device.h"
+#include "model.h"
+
+#define TEST_NAME "model.zap_random_operations"
+#define OPERATIONS 2000
+/* What to spend on shrinking: in operations, with an overhead for each run */
+#define SHRINK_COST 200000
+#define RUN_COST 1000
+#define IOVA 0x100000000ULL
+
+/* How often each kind comes, in percent */
+static const unsigned int weights[KINDS] = {
+	[READ] = 30, [WRITE] = 9, [PREAD] = 3, [PWRITE] = 2,
+	[MMAP] = 8, [MMAP_ANYWHERE] = 3, [MMAP_REFUSED] = 1, [MUNMAP] = 5,
+	[SHRINK] = 2, [MOVE] = 4, [MREMAP_REFUSED] = 1, [MPROTECT] = 4,
+	[MADVISE] = 3,
+	[FORK] = 4, [EXIT] = 3,
+	[DECODE] = 6, [POWER] = 3, [RESET] = 1, [LOW_POWER] = 3,
+	[DMA_MAP] = 3, [DMA_UNMAP] = 2,
+};
+
+/**
+ * struct bench - What the processes of a run share
+ * @model: what must be
+ * @command: what the process whose turn it is has to do
+ * @got: what came of it
+ * @turn: tells a process that it is its turn
+ * @done: tells that it has done it
+ * @born: tells a parent that its child is ready
+ * @pid: the processes
+ * @room: where the arena and the floats of each process are
+ * @room_pages: how large they are
+ */
+struct bench {
+	struct model model;
+	struct command command;
+	struct outcome got[READ_PAGES];
+	sem_t turn[PROCESSES];
+	sem_t done;
+	sem_t born;
+	pid_t pid[PROCESSES];
+	void *room[PROCESSES][1 + FLOATS];
+	size_t room_pages[PROCESSES][1 + FLOATS];
+};
+
+/**
+ * struct verdict - What came of a run
+ * @steps: operations that went as they must
+ * @failed: the next did not
+ * @why: in words
+ */
+struct verdict {
+	size_t steps;
+	bool failed;
+	char why[384];
+};
+
+static struct device dev;
+static size_t page_size;
+
+/* Nobody else gets the address, and an access to it raises SIGSEGV */
+static void reserve(void *addr, size_t n)
+{
+	if (mmap(addr, n * page_size, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+		 0) != addr)
+		abort();
+}
+
+static void *address(struct bench *bench, int process, size_t page)
+{
+	int room = 1 + page_float(page);
+
+	if (room)
+		page = (page - ARENA_PAGES) % FLOAT_PAGES;
+	return bench->room[process][room] + page * page_size;
+}
+
+static int do_mmap(struct bench *bench, const struct command *c)
+{
+	int room = 1 + page_float(c->page);
+	void **addr = &bench->room[c->process][room];
+	size_t *pages = &bench->room_pages[c->process][room];
+	off_t offset = dev.bar_offset + c->to * page_size;
+	void *map;
+
+	if (c->kind == MMAP) {
+		map = mmap(address(bench, c->process, c->page),
+			   c->n * page_size, c->choice, MAP_SHARED | MAP_FIXED,
+			   dev.fd, offset);
+		return map == MAP_FAILED ? -errno : 0;
+	}
+
+	if (*pages && munmap(*addr, *pages * page_size))
+		return -errno;
+	*pages = 0;
+	*addr = mmap(NULL, c->n * page_size, c->choice, MAP_SHARED, dev.fd,
+		     offset);
+	if (*addr == MAP_FAILED)
+		return -errno;
+	*pages = c->n;
+	return 0;
+}
+
+static int do_mmap_refused(const struct command *c)
+{
+	off_t end = dev.bar_offset + dev.bar_size;
+	void *map;
+
+	if (c->choice == PRIVATE)
+		map = mmap(NULL, page_size, PROT_READ, MAP_PRIVATE, dev.fd,
+			   dev.bar_offset);
+	else if (c->choice == PAST_THE_END)
+		map = mmap(NULL, 2 * page_size, PROT_READ, MAP_SHARED, dev.fd,
+			   end - page_size);
+	else
+		map = mmap(NULL, page_size, PROT_READ, MAP_SHARED, dev.fd,
+			   dev.config_offset);
+	return map == MAP_FAILED ? -errno : 0;
+}
+
+static int do_munmap(void *addr, size_t n)
+{
+	if (munmap(addr, n * page_size))
+		return -errno;
+	reserve(addr, n);
+	return 0;
+}
+
+static int do_mremap(struct bench *bench, const struct command *c)
+{
+	void *from = address(bench, c->process, c->page);
+	size_t old_size = c->n * page_size, size = c->new_n * page_size;
+	void *to;
+
+	if (c->kind == SHRINK) {
+		to = mremap(from, old_size, size, 0);
+		if (to != from)
+			return to == MAP_FAILED ? -errno : -EFAULT;
+		if (c->new_n < c->n)
+			reserve(from + size, c->n - c->new_n);
+		return 0;
+	}
+	if (c->kind == MREMAP_REFUSED) {
+		to = mremap(from, old_size, size, MREMAP_MAYMOVE |
+			    (c->choice == DONTUNMAP ? MREMAP_DONTUNMAP : 0));
+		return to == MAP_FAILED ? -errno : 0;
+	}
+	to = mremap(from, old_size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
+		    address(bench, c->process, c->to));
+	if (to == MAP_FAILED)
+		return -errno;
+	reserve(from, c->n);
+	return 0;
+}
+
+/* The child of a process is its sibling, so that all are ours to wait for */
+static pid_t fork_sibling(void)
+{
+	struct clone_args args = { .flags = CLONE_PARENT };
+
+	return syscall(SYS_clone3, &args, sizeof(args));
+}
+
+/* In the parent, 0 or a negative errno; in the child, 1 */
+static int do_fork(struct bench *bench, const struct command *c)
+{
+	struct page *table = bench->model.page[c->process];
+	pid_t pid;
+	size_t i;
+
+	memcpy(bench->room[c->to], bench->room[c->process],
+	       sizeof(bench->room[0]));
+	memcpy(bench->room_pages[c->to], bench->room_pages[c->process],
+	       sizeof(bench->room_pages[0]));
+	pid = fork_sibling();
+	if (pid < 0)
+		return -errno;
+	if (pid) {
+		bench->pid[c->to] = pid;
+		sem_wait(&bench->born);
+		return 0;
+	}
+	for (i = 0; i < PAGES; i++)
+		if (table[i].dontfork)
+			reserve(address(bench, c->to, i), 1);
+	return 1;
+}
+
+static int do_power(const struct command *c)
+{
+	off_t pm = config_capability(&dev, PCI_CAP_ID_PM);
+	uint32_t value;
+	int ret;
+
+	ret = config_read(&dev, pm + PCI_PM_CTRL, 2, &value);
+	if (ret)
+		return ret;
+	value &= ~PCI_PM_CTRL_STATE_MASK;
+	return config_write(&dev, pm + PCI_PM_CTRL, 2,
+			    c->choice ? value : value | 3);
+}
+
+static int do_low_power(const struct command *c)
+{
+	struct vfio_device_feature feature = {
+		.argsz = sizeof(feature),
+		.flags = VFIO_DEVICE_FEATURE_SET |
+			 (c->choice ? VFIO_DEVICE_FEATURE_LOW_POWER_EXIT :
+				      VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY),
+	};
+
+	return ioctl(dev.fd, VFIO_DEVICE_FEATURE, &feature) ? -errno : 0;
+}
+
+static int open_sysfs_reset(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset", dev.bdf);
+	return open(path, O_WRONLY | O_CLOEXEC);
+}
+
+static bool has_flr(void)
+{
+	off_t exp = config_capability(&dev, PCI_CAP_ID_EXP);
+	uint32_t value;
+
+	return exp && !config_read(&dev, exp + PCI_EXP_DEVCAP, 4, &value) &&
+	       value & PCI_EXP_DEVCAP_FLR;
+}
+
+static int do_reset(const struct command *c)
+{
+	off_t exp = config_capability(&dev, PCI_CAP_ID_EXP);
+	uint32_t value;
+	int ret, fd;
+
+	if (c->choice == BY_VFIO)
+		return ioctl(dev.fd, VFIO_DEVICE_RESET) ? -errno : 0;
+
+	if (c->choice == BY_FLR) {
+		ret = config_read(&dev, exp + PCI_EXP_DEVCTL, 2, &value);
+		if (ret)
+			return ret;
+		return config_write(&dev, exp + PCI_EXP_DEVCTL, 2,
+				    value | PCI_EXP_DEVCTL_BCR_FLR);
+	}
+
+	fd = open_sysfs_reset();
+	ret = write(fd, "1", 1) == 1 ? 0 : -errno;
+	close(fd);
+	return ret;
+}
+
+/* 1 in a new process, else 0 */
+static int perform(struct bench *bench, const struct command *c,
+		   struct outcome *got)
+{
+	void *addr = address(bench, c->process, c->page);
+	uint64_t iova = IOVA + c->to * page_size;
+	uint32_t value = c->choice;
+	size_t size = c->n * page_size;
+	off_t offset = dev.bar_offset + c->to * page_size;
+	size_t i;
+
+	switch (c->kind) {
+	case READ:
+		for (i = 0; i < c->n; i++)
+			got[i].error = try_read(addr + i * page_size,
+						&got[i].value);
+		break;
+	case WRITE:
+		got->error = try_write(addr, value);
+		break;
+	case PREAD:
+		if (pread(dev.fd, &got->value, 4, offset) != 4)
+			got->error = -errno;
+		break;
+	case PWRITE:
+		if (pwrite(dev.fd, &value, 4, offset) != 4)
+			got->error = -errno;
+		break;
+	case MMAP:
+	case MMAP_ANYWHERE:
+		got->error = do_mmap(bench, c);
+		break;
+	case MMAP_REFUSED:
+		got->error = do_mmap_refused(c);
+		break;
+	case MUNMAP:
+		got->error = do_munmap(addr, c->n);
+		break;
+	case SHRINK:
+	case MOVE:
+	case MREMAP_REFUSED:
+		got->error = do_mremap(bench, c);
+		break;
+	case MPROTECT:
+		got->error = mprotect(addr, size, c->choice) ? -errno : 0;
+		break;
+	case MADVISE:
+		got->error = madvise(addr, size, c->choice) ? -errno : 0;
+		break;
+	case FORK:
+		got->error = do_fork(bench, c);
+		if (got->error <= 0)
+			break;
+		got->error = 0;
+		return 1;
+	case EXIT:
+		_exit(0);
+	case DECODE:
+		got->error = decode_set(&dev, c->choice, c->n);
+		break;
+	case POWER:
+		got->error = do_power(c);
+		break;
+	case RESET:
+		got->error = do_reset(c);
+		break;
+	case LOW_POWER:
+		got->error = do_low_power(c);
+		break;
+	case DMA_MAP:
+		got->error = dma_map(&dev, addr, size, iova);
+		break;
+	case DMA_UNMAP:
+		got->error = dma_unmap(&dev, size, iova);
+		break;
+	case KINDS:
+		break;
+	}
+	return 0;
+}
+
+static void be_process(struct bench *bench, int id)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		sem_wait(&bench->turn[id]);
+		if (perform(bench, &bench->command, bench->got)) {
+			id = bench->command.to;
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			sem_post(&bench->born);
+		} else {
+			sem_post(&bench->done);
+		}
+	}
+}
+
+/* Have the process do it. A process that dies of it or never ends is told of. */
+static bool command_run(struct bench *bench, char *why, size_t size)
+{
+	int process = bench->command.process, status, seconds;
+	pid_t pid = bench->pid[process];
+	struct timespec until;
+
+	memset(bench->got, 0, sizeof(bench->got));
+	sem_post(&bench->turn[process]);
+	if (bench->command.kind == EXIT) {
+		waitpid(pid, &status, 0);
+		bench->pid[process] = 0;
+		return true;
+	}
+	for (seconds = 0; seconds < 60; seconds++) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec++;
+		if (!sem_timedwait(&bench->done, &until))
+			return true;
+		if (waitpid(pid, &status, WNOHANG) != pid)
+			continue;
+		bench->pid[process] = 0;
+		snprintf(why, size, "the process died with status 0x%x", status);
+		return false;
+	}
+	/* Nor need it go away when it is killed: do not wait for that */
+	bench->pid[process] = 0;
+	snprintf(why, size, "not over after %d s", seconds);
+	return false;
+}
+
+static void outcome_print(const struct outcome *outcome, char *text,
+			  size_t size)
+{
+	if (!outcome->error)
+		snprintf(text, size, "0x%x", outcome->value);
+	else
+		snprintf(text, size, "%s", outcome->error > 0 ?
+			 strsignal(outcome->error) : strerror(-outcome->error));
+}
+
+static bool compare(const struct command *c, const struct outcome *want,
+		    const struct outcome *got, int n, char *why, size_t size)
+{
+	char wanted[48], gotten[48];
+	int i;
+
+	for (i = 0; i < n; i++) {
+		if (want[i].error == got[i].error &&
+		    want[i].value == got[i].value)
+			continue;
+		outcome_print(&want[i], wanted, sizeof(wanted));
+		outcome_print(&got[i], gotten, sizeof(gotten));
+		snprintf(why, size, "page %zu must give '%s', gave '%s'",
+			 c->page + i, wanted, gotten);
+		return false;
+	}
+	return true;
+}
+
+/* The device as the model takes it to be; 0 or a negative errno */
+static int bench_device(struct model *model, const char *bdf)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	size_t i;
+	void *map;
+	int ret;
+
+	/* Files of processes that are gone may be closed a moment later */
+	for (i = 0; i < 100; i++) {
+		ret = device_open(&dev, bdf, -1, -1);
+		if (ret != -EBUSY)
+			break;
+		usleep(10000);
+	}
+	if (ret)
+		return ret;
+	map = device_map(&dev, dev.bar_size, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	if (ioctl(dev.fd, VFIO_DEVICE_GET_INFO, &info))
+		return -errno;
+
+	model->ram = !device_fill(&dev, map);
+	model->bar_pages = dev.bar_size / page_size;
+	if (model->bar_pages > BAR_PAGES)
+		model->bar_pages = BAR_PAGES;
+	for (i = 0; i < model->bar_pages; i++)
+		if (try_read(map + i * page_size, &model->word[i]))
+			return -EIO;
+	munmap(map, dev.bar_size);
+
+	model->can_sleep = config_capability(&dev, PCI_CAP_ID_PM);
+	model->can_reset[BY_VFIO] = info.flags & VFIO_DEVICE_FLAGS_RESET;
+	model->can_reset[BY_FLR] = has_flr();
+	ret = open_sysfs_reset();
+	model->can_reset[BY_SYSFS] = ret >= 0;
+	close(ret);
+	model_init(model);
+	return 0;
+}
+
+static struct bench *bench_create(const char *bdf)
+{
+	struct bench *bench;
+	void *arena;
+	int i, ret;
+
+	bench = mmap(NULL, sizeof(*bench), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (bench == MAP_FAILED)
+		abort();
+	ret = bench_device(&bench->model, bdf);
+	if (ret) {
+		ksft_print_msg("cannot use %s: error %d\n", bdf, ret);
+		_exit(KSFT_FAIL);
+	}
+
+	/* Aligned like a BAR, for large leaves */
+	arena = mmap(NULL, 2 * ARENA_PAGES * page_size, PROT_NONE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	arena = (void *)(((uintptr_t)arena + ARENA_PAGES * page_size - 1) &
+			 -(ARENA_PAGES * page_size));
+	bench->room[0][0] = arena;
+
+	for (i = 0; i < PROCESSES; i++)
+		sem_init(&bench->turn[i], 1, 0);
+	sem_init(&bench->done, 1, 0);
+	sem_init(&bench->born, 1, 0);
+	bench->pid[0] = fork();
+	if (!bench->pid[0])
+		be_process(bench, 0);
+	return bench;
+}
+
+static void bench_destroy(struct bench *bench)
+{
+	int i;
+
+	for (i = 0; i < PROCESSES; i++) {
+		if (bench->pid[i] <= 0)
+			continue;
+		kill(bench->pid[i], SIGKILL);
+		waitpid(bench->pid[i], NULL, 0);
+	}
+}
+
+/* Run @n of @ops, those that @list names, and tell each if @loud */
+static void bench_run(struct bench *bench, const struct op *ops,
+		      const size_t *list, size_t n, bool loud,
+		      struct verdict *verdict)
+{
+	struct outcome want[READ_PAGES];
+	char text[128], why[160];
+	int outcomes;
+
+	for (; verdict->steps < n; verdict->steps++) {
+		size_t id = list[verdict->steps];
+
+		outcomes = model_step(&bench->model, &ops[id], &bench->command,
+				      want);
+		if (!outcomes)
+			continue;
+		command_print(&bench->command, text, sizeof(text));
+		if (loud)
+			ksft_print_msg("%zu: %s\n", id, text);
+		if (command_run(bench, why, sizeof(why)) &&
+		    compare(&bench->command, want, bench->got, outcomes, why,
+			    sizeof(why)))
+			continue;
+		verdict->failed = true;
+		snprintf(verdict->why, sizeof(verdict->why),
+			 "operation %zu: %s: %s", id, text, why);
+		return;
+	}
+}
+
+/* The same, in a process of its own, on the device as if nothing had happened */
+static struct verdict run(const char *bdf, const struct op *ops,
+			  const size_t *list, size_t n, bool loud)
+{
+	static struct verdict *verdict;
+	struct bench *bench;
+	int status;
+	pid_t pid;
+
+	if (!verdict)
+		verdict = mmap(NULL, sizeof(*verdict), PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (verdict == MAP_FAILED)
+		abort();
+	memset(verdict, 0, sizeof(*verdict));
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		bench = bench_create(bdf);
+		bench_run(bench, ops, list, n, loud, verdict);
+		bench_destroy(bench);
+		fflush(NULL);
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status) {
+		ksft_test_result_fail(TEST_NAME "\n");
+		ksft_finished();
+	}
+	return *verdict;
+}
+
+/* Leave out what a failure does not need; returns how many are left */
+static size_t shrink(const char *bdf, const struct op *ops, size_t *list,
+		     size_t n)
+{
+	size_t *part = calloc(n, sizeof(*part));
+	size_t at, before, cost = 0, chunk = n / 2;
+	struct verdict verdict;
+
+	while (chunk) {
+		before = n;
+		for (at = 0; at + chunk <= n && cost < SHRINK_COST;) {
+			memcpy(part, list, at * sizeof(*list));
+			memcpy(part + at, list + at + chunk,
+			       (n - at - chunk) * sizeof(*list));
+			verdict = run(bdf, ops, part, n - chunk, false);
+			cost += verdict.steps + RUN_COST;
+			if (!verdict.failed) {
+				at += chunk;
+				continue;
+			}
+			n = verdict.steps + 1;
+			memcpy(list, part, n * sizeof(*list));
+		}
+		if (chunk > 1 || n == before)
+			chunk /= 2;
+	}
+	free(part);
+	return n;
+}
+
+/* The splitmix64 generator */
+static uint64_t draw(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	return z ^ (z >> 31);
+}
+
+static enum kind draw_kind(uint64_t *state)
+{
+	unsigned int left = draw(state) % 100;
+	int kind;
+
+	for (kind = 0; left >= weights[kind]; kind++)
+		left -= weights[kind];
+	return kind;
+}
+
+static struct op *draw_operations(uint64_t seed, size_t n)
+{
+	struct op *ops = calloc(n, sizeof(*ops));
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		ops[i] = (struct op){
+			.kind = draw_kind(&seed),
+			.who = draw(&seed),
+			.where = draw(&seed),
+			.length = draw(&seed),
+			.to = draw(&seed),
+			.choice = draw(&seed),
+		};
+	return ops;
+}
+
+int main(int argc, char **argv)
+{
+	size_t i, n = OPERATIONS;
+	struct verdict verdict, again;
+	const char *bdf;
+	struct op *ops;
+	uint64_t seed;
+	size_t *list;
+	int c;
+
+	device_arguments(&argc, argv, &bdf, 1);
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		ksft_exit_fail_perror("getrandom");
+	while ((c = getopt(argc, argv, "s:n:")) != -1) {
+		if (c == 's')
+			seed = strtoull(optarg, NULL, 0);
+		else if (c == 'n')
+			n = strtoull(optarg, NULL, 0);
+		else
+			return KSFT_FAIL;
+	}
+	page_size = getpagesize();
+
+	ksft_print_header();
+	ksft_set_plan(1);
+	ksft_print_msg("seed 0x%llx operations %zu device %s\n",
+		       (unsigned long long)seed, n, bdf);
+
+	ops = draw_operations(seed, n);
+	list = calloc(n, sizeof(*list));
+	for (i = 0; i < n; i++)
+		list[i] = i;
+
+	verdict = run(bdf, ops, list, n, false);
+	if (verdict.failed) {
+		ksft_print_msg("%s:%d:model:%s\n", __FILE__, __LINE__,
+			       verdict.why);
+		n = verdict.steps + 1;
+		ksft_print_msg("replay: %s -s 0x%llx -n %zu %s\n", argv[0],
+			       (unsigned long long)seed, n, bdf);
+		n = shrink(bdf, ops, list, n);
+		ksft_print_msg("%zu of them are enough:\n", n);
+		again = run(bdf, ops, list, n, true);
+		ksft_print_msg("%s\n", again.failed ? again.why :
+						      "but not every time");
+	}
+	ksft_test_result(!verdict.failed, TEST_NAME "\n");
+	ksft_finished();
+}
