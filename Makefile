@@ -5,7 +5,7 @@ VARIANT ?= series
 DEBUG ?=
 TREE ?=
 
-.PHONY: help run check test kernel series apply clean
+.PHONY: help run check test leaks kernel series apply clean
 
 help:
 	@echo 'What to do first'
@@ -19,6 +19,7 @@ help:
 	@echo
 	@echo 'While working on it'
 	@echo '  make test            build VARIANT and run the self-tests on it'
+	@echo '  make leaks           count accesses to a device that does not answer, on each variant'
 	@echo '  make clean           remove build/'
 	@echo
 	@echo 'Variables'
@@ -38,6 +39,9 @@ check:
 
 test:
 	@scripts/test.sh '$(BASE)' '$(VARIANT)' '$(DEBUG)'
+
+leaks:
+	@scripts/leaks.sh '$(BASE)'
 
 kernel:
 	@scripts/kernel.sh '$(BASE)' '$(VARIANT)' '$(DEBUG)'

@@ -36,8 +36,11 @@ part "patches" "$top/scripts/check/series.sh" "$base"
 part "bad input" "$top/scripts/check/errors.sh" "$base"
 part "self-tests on series" "$top/scripts/test.sh" "$base" series
 part "self-tests on eager" "$top/scripts/test.sh" "$base" eager
+part "leaks" "$top/scripts/leaks.sh" "$base" short
 part "guest" "$top/scripts/check/guest.sh" "$base"
 part "self-tests with debugging" "$top/scripts/test.sh" "$base" series 1
+part "coverage" "$top/scripts/coverage.sh" "$base"
+part "self-tests with KCSAN" "$top/scripts/test.sh" "$base" series kcsan
 part "bench" "$top/scripts/check/bench.sh" "$base"
 
 echo

@@ -9,3 +9,4 @@ nvme=0000:01:00.0	# FLR and power management
 twin=0000:02:00.0	# two functions behind one port
 twin2=0000:02:00.1
 pf=0000:03:00.0		# a physical function that can have virtual ones
+plugged=0000:04:00.0	# registers, in a slot for hot-plug

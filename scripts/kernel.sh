@@ -92,9 +92,10 @@ fi
 say "building the $variant kernel of $base${debug:+ for ${debug#-}}"
 watched kmake bzImage
 if [[ $variant == series ]]; then
-	kmake headers >>"$log" 2>&1 || die "headers failed: see $log"
+	kmake headers modules >>"$log" 2>&1 || die "headers failed: see $log"
 	LDFLAGS=-static kmake -C "$src/tools/testing/selftests" \
-		TARGETS=vfio/pci_mmap INSTALL_PATH="$build/$base/selftests" \
+		TARGETS=vfio/pci_mmap KDIR="$obj" \
+		INSTALL_PATH="$build/$base/selftests" \
 		install >>"$log" 2>&1 ||
 		die "building the self-tests failed: see $log"
 fi

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # test.sh BASE VARIANT [DEBUG]: build the kernel and the self-tests, and run
-# them in it. Prints their TAP, then 'N passed, N failed, N skipped'.
+# them in it. Prints their TAP, then 'N passed, N failed, N skipped'. A kernel
+# with DEBUG also has the model-based test for longer, and scripts/jobs/leaks.
 #
 # On the eager variant the tests named zap_* have to fail: one that does not is
 # a failure, and one that does counts as passed.
@@ -17,9 +18,13 @@ out=$build/$base/$variant$suffix
 "$top/scripts/kernel.sh" "$base" "$variant" "$debug"
 
 say "running the self-tests on $variant$suffix"
-status=0
-"$top/scripts/vm.sh" "$out" "$([[ $debug ]] && echo 1500 || echo 400)" \
-	"$top/scripts/jobs/selftests" \
+status=0 seconds=400
+if [[ $debug ]]; then
+	seconds=1500
+	export APPEND="long leaks=short"
+fi
+"$top/scripts/vm.sh" "$out" $seconds "$top/scripts/jobs/selftests" \
+	"$top/scripts/jobs/leaks=/leaks" \
 	"$build/$base/selftests/vfio/pci_mmap=/selftests" |
 	tee "$out/tap" || status=$?
 
@@ -56,6 +61,11 @@ awk -v must_fail="$([[ $variant == eager ]] && echo .zap_)" \
 			count($1 == "not" ? "failed" : "passed", full)
 		said = n_said = ""
 	}
+	/^leaks [a-z0-9_]+ events/ {
+		count($8 ? "failed" : "passed", "leaks:" $2,
+		      $8 ? ": " $8 " of " $6 " accesses" : "")
+	}
+	/^leaks: / { count("failed", "leaks", substr($0, 6)) }
 	END {
 		close_program()
 		if (status)

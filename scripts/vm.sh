@@ -9,6 +9,9 @@
 # The kernel's log goes to KERNEL/console.log, or to what LOG names. A panic,
 # a splat in the log or no end within SECONDS is a failure, and the log is shown.
 # APPEND adds to the kernel's command line.
+#
+# A line 'monitor: COMMAND' of what the job prints is a command for QEMU's monitor.
+# A kernel that counts how often its lines are run leaves KERNEL/gcda.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -46,20 +49,37 @@ devices=(
 	-device pcie-root-port,id=port3,chassis=3,bus=pcie.0,addr=8
 	-device nvme-subsys,id=subsys
 	-device nvme,serial=sriov,bus=port3,subsys=subsys,sriov_max_vfs=1,max_ioqpairs=4,msix_qsize=5,sriov_vq_flexible=2,sriov_vi_flexible=1
+	-device pcie-root-port,id=port4,chassis=4,bus=pcie.0,addr=9
+	-device edu,id=plugged,bus=port4
 )
+
+# QEMU's monitor reads what the job says to it
+mkfifo "$tmp/monitor.in"
+: >"$tmp/monitor.out"
+exec 3<>"$tmp/monitor.in"
 
 set +e
 timeout --foreground -k 5 "$seconds" qemu-system-x86_64 \
 	-machine q35,kernel-irqchip=split -accel "${ACCEL:-tcg}" \
 	-cpu max,la57=off,pku=off -smp 2 -m 3G \
 	-nodefaults -no-user-config -display none -no-reboot \
+	-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off \
 	-device intel-iommu,intremap=on,aw-bits=48 "${devices[@]}" \
 	-kernel "$kernel/bzImage" -initrd "$tmp/initramfs" \
 	-append "console=ttyS0 panic=-1 intel_iommu=on ${APPEND-}" \
-	-serial file:"$log" -serial stdio -monitor none </dev/null |
-	sed -u 's/\r//g' | tee "$tmp/output" | sed -u '/^end of job: status /d'
+	-serial file:"$log" -serial stdio \
+	-chardev pipe,id=monitor,path="$tmp/monitor" -mon chardev=monitor </dev/null |
+	sed -u 's/\r//g' | tee "$tmp/output" |
+	sed -u -e '/^end of job: status /d' -e '/^gcda /d' \
+		-e "/^monitor: /{s///;w $tmp/monitor.in" -e 'd}'
 status=${PIPESTATUS[0]}
 set -e
+
+rm -rf "$kernel/gcda"
+mkdir "$kernel/gcda"
+while read -r _ name data; do
+	base64 -d <<<"$data" >"$kernel/gcda/$name"
+done < <(grep '^gcda ' "$tmp/output" || :)
 
 show() { # WHAT PATTERN: the log around the first line with PATTERN, or its end
 	{

@@ -1,0 +1,102 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# leaks.sh BASE [short]: in every way in which a device stops answering, count
+# the accesses to its BAR that completed although it did not answer: on each
+# variant, in scripts/jobs/leaks. Prints a table and what is wrong with it, then
+# 'N passed, N failed, N skipped', one for each way. Without 'short', one more is
+# for enough events and accesses.
+
+. "$(dirname "$0")/lib.sh"
+
+base=$1 form=${2:-full}
+check_base "$base"
+[[ $form == full || $form == short ]] || die "form is '$form': use short or leave it out"
+out=$build/$base/leaks
+job=$top/scripts/jobs/leaks
+
+mkdir -p "$build/$base"
+: >"$out"
+"$top/scripts/kernel.sh" "$base" series ''
+for variant in eager upstream series; do
+	"$top/scripts/kernel.sh" "$base" "$variant" ''
+	say "counting leaks on $variant"
+	status=0
+	APPEND=leaks=$form "$top/scripts/vm.sh" "$build/$base/$variant" 300 "$job" \
+		"$build/$base/selftests/vfio/pci_mmap=/selftests" |
+		sed -u "s/^/$variant: /" | tee -a "$out" >&2 || status=$?
+	echo "$variant: status $status" >>"$out"
+done
+
+# The ways, in order, are those of the job
+sed -n 's/^way [0-9]* [0-9]* \([a-z0-9_]*\) .*/\1/p' "$job" |
+awk -v form="$form" '
+	function failed(name, why) {
+		n["failed"]++
+		list = list sprintf("failed %s: %s\n", name, why)
+	}
+	function check(way,   why) {
+		if (!((way, "series") in leaks) || !((way, "eager") in leaks) ||
+		    !((way, "upstream") in leaks))
+			why = "no figure from one of the kernels: see above"
+		else if (leaks[way, "series"])
+			why = leaks[way, "series"] " leaks on series"
+		else if (!leaks[way, "eager"] && !(way in answers))
+			why = "no leak on eager, so none could be seen"
+		else if (way in waits && refused[way])
+			why = refused[way] " accesses failed that had to wait"
+		if (why)
+			failed(way, why)
+		else
+			n["passed"]++
+	}
+	function figure(way, variant) {
+		return (way, variant) in leaks ? leaks[way, variant] : "none"
+	}
+	BEGIN {
+		# The device answers until user space has closed it, or always
+		answers["aer_nonfatal"] = answers["unplug"] = answers["sriov_disable"]
+		# Whoever accesses the device meanwhile waits, and then succeeds
+		waits["sysfs_reset"] = waits["vf_reset"]
+	}
+	FNR == NR { ways[++n_ways] = $1; next }
+	$2 == "leaks" {
+		variant = substr($1, 1, length($1) - 1)
+		leaks[$3, variant] = $9
+		if (variant == "series") {
+			events[$3] = $5
+			accesses[$3] = $7
+			refused[$3] = $11 + $13
+			before += $15
+			all_events += $5
+			all_accesses += $7
+		} else if (variant == "upstream" && $9)
+			upstream = upstream " " $3
+	}
+	$2 == "status" && $3 { failed("the VM", $1 " status " $3) }
+	END {
+		printf "%-14s %7s %11s %10s %10s %10s\n", "leaks", "events",
+		       "accesses", "eager", "upstream", "series"
+		for (i = 1; i <= n_ways; i++) {
+			way = ways[i]
+			printf "%-14s %7d %11d %10s %10s %10s\n", way,
+			       events[way], accesses[way], figure(way, "eager"),
+			       figure(way, "upstream"), figure(way, "series")
+			check(way)
+		}
+		printf "%-14s %7d %11d\n", "all", all_events, all_accesses
+		print "af_flr: no device of QEMU has the capability; pci_gaps.ko shows one"
+		print "pf_reset: VF Enable is cleared by pci_gaps.ko, as QEMU does not"
+		print "surprise: counts from when the driver has told user space; " \
+		      before + 0 " accesses before that on series"
+		print "rows where upstream leaks:" (upstream ? upstream : " none")
+
+		if (form == "full" && all_events >= 200 && all_accesses >= 10000000)
+			n["passed"]++
+		else if (form == "full")
+			failed("all", all_events " events and " all_accesses \
+			       " accesses, not 200 and 10000000")
+		printf "%s%d passed, %d failed, 0 skipped\n", list,
+		       n["passed"], n["failed"]
+		exit n["failed"] > 0
+	}' - "$out"

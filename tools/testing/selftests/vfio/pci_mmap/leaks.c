@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Make a device stop answering, in every way there is, under processes that
+ * access its BAR all the while, and count the accesses that completed although
+ * it did not answer: leaks [-e EVENTS] WAY BDF [BDF2]
+ *
+ * Prints one line, for scripts/leaks.sh, and on the line before it the first
+ * leak if there was any. Fails if an event could not be made or a process that
+ * accessed the BAR died; that there are leaks is not a failure.
+ *
+ * Some ways need QEMU to do its part: they talk to its monitor, and the device
+ * has to have the place and the name that scripts/vm.sh gives it.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+
+#include "../../kselftest.h"
+#include "hammer.h"
+#include "platform.h"
+
+/* Accesses while the device is off, where this program says when it is on again */
+#define OFF 3000
+/* Accesses between two events, for each device */
+#define PAUSE 20000
+
+#define MAX_DEVICES 2
+
+/**
+ * struct bench - What an event happens to
+ * @n: number of devices
+ * @bdf: their addresses
+ * @dev: the devices
+ * @hammer: those who access them
+ * @groups: how many groups two devices are in
+ * @uevents: uevents since the start
+ */
+struct bench {
+	int n;
+	const char *bdf[MAX_DEVICES];
+	struct device dev[MAX_DEVICES];
+	struct hammer *hammer[MAX_DEVICES];
+	int groups;
+	int uevents;
+};
+
+/* The second device may be of the group of the first, and is then to share it */
+static int open_one(struct bench *bench, int i)
+{
+	struct device *first = bench->dev;
+	int ret;
+
+	if (!i)
+		return device_open(first, bench->bdf[0], -1, -1);
+	ret = device_open(&bench->dev[i], bench->bdf[i], first->container, -1);
+	bench->groups = ret == -EBUSY ? 1 : 2;
+	if (ret == -EBUSY)
+		ret = device_open(&bench->dev[i], bench->bdf[i],
+				  first->container, first->group);
+	return ret;
+}
+
+static int start(struct bench *bench)
+{
+	int i, ret = 0;
+
+	for (i = 0; !ret && i < bench->n; i++) {
+		ret = open_one(bench, i);
+		if (!ret)
+			ret = hammer_start(bench->hammer[i], &bench->dev[i]);
+	}
+	return ret;
+}
+
+static int stop(struct bench *bench)
+{
+	int i, ret = 0;
+
+	for (i = 0; i < bench->n; i++)
+		ret = hammer_stop(bench->hammer[i]) ?: ret;
+	for (i = 0; i < bench->n; i++)
+		device_close(&bench->dev[i]);
+	return ret;
+}
+
+static void more(struct bench *bench)
+{
+	int i;
+
+	for (i = 0; i < bench->n; i++)
+		hammer_more(bench->hammer[i], PAUSE);
+}
+
+/* The device is known to be off for a while */
+static void stay_off(struct bench *bench)
+{
+	hammer_off(bench->hammer[0]);
+	hammer_more(bench->hammer[0], OFF);
+	hammer_on(bench->hammer[0]);
+}
+
+static int command(struct bench *bench, unsigned int width)
+{
+	int ret = decode_set(&bench->dev[0], false, width);
+
+	if (ret)
+		return ret;
+	stay_off(bench);
+	return decode_set(&bench->dev[0], true, width);
+}
+
+static int command8(struct bench *bench)
+{
+	return command(bench, 1);
+}
+
+static int command16(struct bench *bench)
+{
+	return command(bench, 2);
+}
+
+static int command32(struct bench *bench)
+{
+	return command(bench, 4);
+}
+
+static int d3hot(struct bench *bench)
+{
+	off_t cap = config_capability(&bench->dev[0], PCI_CAP_ID_PM);
+	int ret;
+
+	if (!cap)
+		return -ENOTTY;
+	ret = config_write(&bench->dev[0], cap + PCI_PM_CTRL, 2, 3);
+	if (ret)
+		return ret;
+	stay_off(bench);
+	ret = config_write(&bench->dev[0], cap + PCI_PM_CTRL, 2, 0);
+	/* Some devices come back with their registers reset */
+	return ret ?: decode_set(&bench->dev[0], true, 2);
+}
+
+static int flr(struct bench *bench)
+{
+	off_t cap = config_capability(&bench->dev[0], PCI_CAP_ID_EXP);
+	uint32_t control;
+	int ret;
+
+	if (!cap)
+		return -ENOTTY;
+	ret = config_read(&bench->dev[0], cap + PCI_EXP_DEVCTL, 2, &control);
+	return ret ?: config_write(&bench->dev[0], cap + PCI_EXP_DEVCTL, 2,
+				   control | PCI_EXP_DEVCTL_BCR_FLR);
+}
+
+static int af_flr(struct bench *bench)
+{
+	off_t cap = config_capability(&bench->dev[0], PCI_CAP_ID_AF);
+
+	if (!cap)
+		return -ENOTTY;
+	return config_write(&bench->dev[0], cap + PCI_AF_CTRL, 1,
+			    PCI_AF_CTRL_FLR);
+}
+
+static int device_reset(struct bench *bench)
+{
+	return ioctl(bench->dev[0].fd, VFIO_DEVICE_RESET) ? -errno : 0;
+}
+
+static int hot_reset(struct bench *bench)
+{
+	struct {
+		struct vfio_pci_hot_reset reset;
+		int group[MAX_DEVICES];
+	} hot = {
+		.reset.argsz = sizeof(hot),
+		.reset.count = bench->groups,
+		.group = { bench->dev[0].group, bench->dev[1].group },
+	};
+
+	/* Up to Linux 6.12 it does not wait for an access that is under way */
+	while (ioctl(bench->dev[0].fd, VFIO_DEVICE_PCI_HOT_RESET, &hot))
+		if (errno != EBUSY)
+			return -errno;
+	return 0;
+}
+
+static int set_low_power(struct device *dev, uint32_t feature)
+{
+	struct vfio_device_feature set = {
+		.argsz = sizeof(set),
+		.flags = VFIO_DEVICE_FEATURE_SET | feature,
+	};
+
+	return ioctl(dev->fd, VFIO_DEVICE_FEATURE, &set) ? -errno : 0;
+}
+
+static int low_power(struct bench *bench)
+{
+	int ret = set_low_power(&bench->dev[0],
+				VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
+
+	if (ret)
+		return ret;
+	bench->hammer[0]->asleep = true;
+	stay_off(bench);
+	return set_low_power(&bench->dev[0],
+			     VFIO_DEVICE_FEATURE_LOW_POWER_EXIT);
+}
+
+static int sysfs_reset(struct bench *bench)
+{
+	return sysfs_write(bench->bdf[0], "reset", "1");
+}
+
+static int pf_reset(struct bench *bench)
+{
+	return sysfs_write(bench->bdf[0], "physfn/reset", "1");
+}
+
+/* An error at the port: recovery is for what is behind it */
+static int aer_nonfatal(struct bench *bench)
+{
+	tell_qemu("pcie_aer_inject_error port1 COMP_TIME");
+	return uevent_wait(bench->uevents, bench->bdf[0],
+			   "ERROR_EVENT=SUCCESSFUL_RECOVERY");
+}
+
+static int aer_fatal(struct bench *bench)
+{
+	int ret;
+
+	tell_qemu("pcie_aer_inject_error port1 DLP");
+	ret = uevent_wait(bench->uevents, bench->bdf[0],
+			  "ERROR_EVENT=SUCCESSFUL_RECOVERY");
+	if (ret)
+		return ret;
+	more(bench);
+	if (hammer_answers(bench->hammer[0]))
+		return 0;
+	/* Nobody has put back what the reset took: have VFIO do so */
+	ret = decode_set(&bench->dev[0], false, 2);
+	return ret ?: decode_set(&bench->dev[0], true, 2);
+}
+
+/* Put a device into the empty slot, and start again */
+static int plug(struct bench *bench)
+{
+	int ret;
+
+	tell_qemu("device_add edu,id=plugged,bus=port4");
+	ret = uevent_wait(bench->uevents, bench->bdf[0], "ACTION=add");
+	if (!ret)
+		ret = vfio_bind(bench->bdf[0], bench->uevents);
+	return ret ?: start(bench);
+}
+
+/* Wait until the driver wants the device back, and after a while give it */
+static int give_back(struct bench *bench, int req)
+{
+	int ret = irq_wait(req);
+
+	close(req);
+	if (ret)
+		return ret;
+	hammer_excuse(bench->hammer[0], false);
+	more(bench);
+	return stop(bench);
+}
+
+static int wait_unplugged(struct bench *bench, int port)
+{
+	int ret = uevent_wait(bench->uevents, bench->bdf[0], "ACTION=remove");
+
+	if (!ret)
+		ret = port_wait_off(port);
+	close(port);
+	return ret ?: plug(bench);
+}
+
+static int unplug(struct bench *bench)
+{
+	int port = port_open(bench->bdf[0]);
+	int req = irq_open(&bench->dev[0], VFIO_PCI_REQ_IRQ_INDEX);
+	int ret;
+
+	if (port < 0 || req < 0)
+		return -EIO;
+	tell_qemu("device_del plugged");
+	ret = give_back(bench, req);
+	return ret ?: wait_unplugged(bench, port);
+}
+
+/*
+ * The device is gone before anybody knows. What counts is what completes after
+ * the driver has told user space.
+ */
+static int surprise(struct bench *bench)
+{
+	int port = port_open(bench->bdf[0]);
+	int req = irq_open(&bench->dev[0], VFIO_PCI_REQ_IRQ_INDEX);
+	int ret;
+
+	if (port < 0 || req < 0)
+		return -EIO;
+	hammer_excuse(bench->hammer[0], true);
+	ret = port_pull(port);
+	if (!ret)
+		ret = give_back(bench, req);
+	return ret ?: wait_unplugged(bench, port);
+}
+
+static int sriov_disable(struct bench *bench)
+{
+	int req = irq_open(&bench->dev[0], VFIO_PCI_REQ_IRQ_INDEX);
+	char link[PATH_MAX], pf[PATH_MAX], disable[PATH_MAX + 32];
+	FILE *shell;
+	int ret;
+
+	if (req < 0)
+		return req;
+	/* The link to the physical function goes with the virtual one */
+	snprintf(link, sizeof(link), "/sys/bus/pci/devices/%s/physfn",
+		 bench->bdf[0]);
+	if (!realpath(link, pf))
+		return -errno;
+
+	/* Does not return before the device is closed: let another process */
+	snprintf(disable, sizeof(disable), "echo 0 >%s/sriov_numvfs", pf);
+	shell = popen(disable, "w");
+	if (!shell)
+		return -errno;
+	ret = give_back(bench, req);
+	if (ret)
+		return ret;
+	if (pclose(shell))
+		return -EIO;
+
+	ret = sysfs_write(strrchr(pf, '/') + 1, "sriov_numvfs", "1");
+	if (!ret)
+		ret = vfio_bind(bench->bdf[0], bench->uevents);
+	return ret ?: start(bench);
+}
+
+/**
+ * struct way - A way in which a device stops answering
+ * @name: its name
+ * @devices: how many it takes
+ * @event: once; return 0 or -errno
+ */
+static const struct way {
+	const char *name;
+	int devices;
+	int (*event)(struct bench *bench);
+} ways[] = {
+	{ "command8", 1, command8 },
+	{ "command16", 1, command16 },
+	{ "command32", 1, command32 },
+	{ "d3hot", 1, d3hot },
+	{ "low_power", 1, low_power },
+	{ "flr", 1, flr },
+	{ "af_flr", 1, af_flr },
+	{ "device_reset", 1, device_reset },
+	{ "hot_reset", 2, hot_reset },
+	{ "sysfs_reset", 1, sysfs_reset },
+	{ "vf_reset", 1, sysfs_reset },
+	{ "pf_reset", 1, pf_reset },
+	{ "aer_nonfatal", 1, aer_nonfatal },
+	{ "aer_fatal", 1, aer_fatal },
+	{ "unplug", 1, unplug },
+	{ "surprise", 1, surprise },
+	{ "sriov_disable", 1, sriov_disable },
+};
+
+static const struct way *find_way(const char *name)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(ways); i++)
+		if (!strcmp(ways[i].name, name))
+			return &ways[i];
+	return NULL;
+}
+
+static void report(struct bench *bench, const struct way *way, long events)
+{
+	struct hammer_count sum = {};
+	int i;
+
+	for (i = 0; i < bench->n; i++) {
+		struct hammer_count one = hammer_sum(bench->hammer[i]);
+
+		sum.accesses += one.accesses;
+		sum.leaks += one.leaks;
+		sum.before += one.before;
+		sum.sigbus += one.sigbus;
+		sum.errors += one.errors;
+		if (bench->hammer[i]->seen)
+			printf("# %s: event %u, %s at %s gave 0x%x, the device holds 0x%x%s\n",
+			       way->name, bench->hammer[i]->leak.event,
+			       bench->hammer[i]->leak.how, bench->bdf[i],
+			       bench->hammer[i]->leak.value,
+			       bench->hammer[i]->word,
+			       bench->hammer[i]->leak.in_window ?
+			       ", and was off" : "");
+	}
+	printf("leaks %s events %ld accesses %lu leaks %lu sigbus %lu errors %lu before %lu\n",
+	       way->name, events, sum.accesses, sum.leaks, sum.sigbus,
+	       sum.errors, sum.before);
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "use: leaks [-e EVENTS] WAY BDF [BDF2]\n");
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	struct bench bench = {};
+	const struct way *way;
+	long i, events = 1;
+	int option, ret;
+
+	while ((option = getopt(argc, argv, "e:")) != -1) {
+		if (option != 'e')
+			return usage();
+		events = atol(optarg);
+	}
+	way = optind < argc ? find_way(argv[optind]) : NULL;
+	if (!way || argc - optind != 1 + way->devices || events < 1)
+		return usage();
+
+	bench.n = device_arguments(&argc, argv, bench.bdf, way->devices);
+	for (i = 0; i < bench.n; i++)
+		bench.hammer[i] = hammer_create();
+	bench.uevents = uevent_open();
+
+	ret = bench.uevents < 0 ? bench.uevents : start(&bench);
+	for (i = 0; !ret && i < events; i++) {
+		more(&bench);
+		__atomic_store_n(&bench.hammer[0]->event, i + 1,
+				 __ATOMIC_RELAXED);
+		ret = way->event(&bench);
+	}
+	if (!ret) {
+		more(&bench);
+		ret = stop(&bench);
+	}
+	if (ret) {
+		fprintf(stderr, "leaks: %s: event %ld: %s\n", way->name, i,
+			strerror(-ret));
+		return 1;
+	}
+	report(&bench, way, events);
+	return 0;
+}

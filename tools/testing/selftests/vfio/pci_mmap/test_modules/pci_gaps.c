@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the configuration space of QEMU's devices lacks
+ *
+ * af=ADDRESS gives a device the Advanced Features capability, with FLR, that no
+ * device of QEMU has. Writes to it do nothing: vfio-pci resets the device in
+ * another way when user space writes the bit.
+ *
+ * pf=ADDRESS has the VF Enable bit of a physical function cleared by an FLR. The
+ * virtual functions of QEMU's nvme vanish with an FLR, but the bit reads as one;
+ * Linux therefore does not bring them back. When it does, they are new to QEMU:
+ * their registers are set by an FLR only, and memory decode, which QEMU's virtual
+ * functions have of their own, is off. The first of them gets both.
+ *
+ * Stays loaded: nobody can tell when the last access through it has ended.
+ */
+#include <linux/module.h>
+#include <linux/pci.h>
+
+#define AF_POS 0xf0
+
+static char *af;
+module_param(af, charp, 0444);
+MODULE_PARM_DESC(af, "Device that gets an Advanced Features capability");
+
+static char *pf;
+module_param(pf, charp, 0444);
+MODULE_PARM_DESC(pf, "Physical function whose VF Enable bit an FLR clears");
+
+static struct pci_dev *af_dev, *pf_dev;
+static struct pci_ops *af_ops, *pf_ops;
+
+/* The first entry of its list of capabilities, whose next is the old first */
+static u8 af_cap[PCI_CAP_AF_SIZEOF] = {
+	PCI_CAP_ID_AF, 0, PCI_CAP_AF_SIZEOF, PCI_AF_CAP_TP | PCI_AF_CAP_FLR,
+};
+
+static bool af_holds(int where)
+{
+	return where >= AF_POS && where < AF_POS + sizeof(af_cap);
+}
+
+static int af_read(struct pci_bus *bus, unsigned int devfn, int where, int size,
+		   u32 *val)
+{
+	int ret = af_ops->read(bus, devfn, where, size, val);
+	int i;
+
+	if (ret || devfn != af_dev->devfn)
+		return ret;
+
+	for (i = 0; i < size; i++) {
+		u32 byte;
+
+		if (where + i == PCI_CAPABILITY_LIST)
+			byte = AF_POS;
+		else if (af_holds(where + i))
+			byte = af_cap[where + i - AF_POS];
+		else
+			continue;
+		*val = (*val & ~(0xff << 8 * i)) | byte << 8 * i;
+	}
+	return 0;
+}
+
+static int af_write(struct pci_bus *bus, unsigned int devfn, int where, int size,
+		    u32 val)
+{
+	if (devfn == af_dev->devfn && af_holds(where))
+		return 0;
+	return af_ops->write(bus, devfn, where, size, val);
+}
+
+static struct pci_ops with_af = { .read = af_read, .write = af_write };
+
+/* Between an FLR and the write that sets the VF Enable bit again */
+static bool pf_was_reset;
+/* Where the capabilities are; QEMU has that of a VF where the PF has it */
+static int pf_sriov, vf_exp;
+
+static int pf_read(struct pci_bus *bus, unsigned int devfn, int where, int size,
+		   u32 *val)
+{
+	int ret = pf_ops->read(bus, devfn, where, size, val);
+
+	if (!ret && devfn == pf_dev->devfn && READ_ONCE(pf_was_reset) &&
+	    where == pf_sriov + PCI_SRIOV_CTRL)
+		*val &= ~PCI_SRIOV_CTRL_VFE;
+	return ret;
+}
+
+static int pf_write(struct pci_bus *bus, unsigned int devfn, int where, int size,
+		    u32 val)
+{
+	int ret;
+
+	if (devfn == pf_dev->devfn &&
+	    where == pci_pcie_cap(pf_dev) + PCI_EXP_DEVCTL &&
+	    val & PCI_EXP_DEVCTL_BCR_FLR)
+		WRITE_ONCE(pf_was_reset, true);
+	ret = pf_ops->write(bus, devfn, where, size, val);
+
+	if (devfn == pf_dev->devfn && where == pf_sriov + PCI_SRIOV_CTRL &&
+	    val & PCI_SRIOV_CTRL_VFE && READ_ONCE(pf_was_reset)) {
+		unsigned int vf = pci_iov_virtfn_devfn(pf_dev, 0);
+
+		WRITE_ONCE(pf_was_reset, false);
+		pf_ops->write(bus, vf, vf_exp + PCI_EXP_DEVCTL, 2,
+			      PCI_EXP_DEVCTL_BCR_FLR);
+		pf_ops->write(bus, vf, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	}
+	return ret;
+}
+
+static struct pci_ops with_vf_enable = { .read = pf_read, .write = pf_write };
+
+static struct pci_dev *find(const char *address)
+{
+	unsigned int domain, bus, slot, function;
+
+	if (!address || sscanf(address, "%x:%x:%x.%x", &domain, &bus, &slot,
+			       &function) != 4)
+		return NULL;
+	return pci_get_domain_bus_and_slot(domain, bus,
+					   PCI_DEVFN(slot, function));
+}
+
+static int __init pci_gaps_init(void)
+{
+	af_dev = find(af);
+	pf_dev = find(pf);
+	if (!af_dev || !pf_dev || af_dev->bus == pf_dev->bus) {
+		pci_dev_put(af_dev);
+		pci_dev_put(pf_dev);
+		return -ENODEV;
+	}
+
+	/* The functions find what they need before they can be called */
+	af_ops = af_dev->bus->ops;
+	pf_ops = pf_dev->bus->ops;
+	pf_sriov = pci_find_ext_capability(pf_dev, PCI_EXT_CAP_ID_SRIOV);
+	vf_exp = pci_pcie_cap(pf_dev);
+	pci_read_config_byte(af_dev, PCI_CAPABILITY_LIST, &af_cap[1]);
+	pci_bus_set_ops(af_dev->bus, &with_af);
+	pci_bus_set_ops(pf_dev->bus, &with_vf_enable);
+	return 0;
+}
+module_init(pci_gaps_init);
+
+MODULE_DESCRIPTION("What the configuration space of QEMU's devices lacks");
+MODULE_LICENSE("GPL");
