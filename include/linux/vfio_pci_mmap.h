@@ -7,10 +7,11 @@
 
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/rwsem.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 struct pci_saved_state;
-struct task_struct;
 struct vfio_pci_core_device;
 struct vm_area_struct;
 
@@ -60,19 +61,24 @@ enum vfio_pci_block_reason {
 /**
  * struct vfio_pci_block - What keeps everybody off a device
  * @node: place on the list of registered devices, see vfio_pci_mmap_block.c
- * @own: the task that resets the device by way of VFIO; written by that task
- *	 with &vfio_pci_core_device.memory_lock held for write
- * @reasons: bits of &enum vfio_pci_block_reason, each set and cleared by its owner
- * @gone: the device does not come back; covered by memory_lock
+ * @lock: held for read by whoever reaches for a BAR, for write by whoever keeps
+ *	  others from it; taken inside &vfio_pci_core_device.memory_lock
+ * @reasons: bits of &enum vfio_pci_block_reason, each set by its owner with @lock
+ *	     held for write, and cleared without
+ * @gone: the device does not come back; covered by @lock
+ * @resumed: @resume has to end a recovery; covered by @lock
  * @wait: for @reasons to become zero
+ * @resume: last step of a recovery
  * @pristine: configuration space as the driver got it, never changes
  */
 struct vfio_pci_block {
 	struct list_head	node;
-	struct task_struct	*own;
+	struct rw_semaphore	lock;
 	unsigned long		reasons;
 	bool			gone;
+	bool			resumed;
 	wait_queue_head_t	wait;
+	struct work_struct	resume;
 	struct pci_saved_state	*pristine;
 };
 

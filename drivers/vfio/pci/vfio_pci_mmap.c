@@ -6,12 +6,12 @@
  * while it is in D0 and while it is not in reset. A page-table entry for a BAR
  * therefore exists only within such a time:
  *
- *  - Entries are made by vfio_pci_vmf_insert_pfn() alone, with memory_lock held
- *    for read, after it has checked that the device answers.
+ *  - Entries are made by vfio_pci_vmf_insert_pfn() alone, with memory_lock and
+ *    block.lock held for read, after it has checked that the device answers.
  *  - Whoever makes the device stop answering first takes memory_lock for write
- *    and calls vfio_pci_zap_bars(). Resets that VFIO does not start, and the
- *    recovery from errors, let go of memory_lock before they are over: the
- *    device is blocked meanwhile, see vfio_pci_mmap_block.c.
+ *    and calls vfio_pci_zap_bars(). Those who have no part in VFIO, and hold locks
+ *    that memory_lock does not nest in, take block.lock instead, and keep others
+ *    off after they have let go of it: see vfio_pci_mmap_block.c.
  *
  * Fork and mremap copy and move entries without asking. The zap still finds
  * each of them, because it goes through the i_mmap of the device inode, in the
@@ -25,11 +25,12 @@
  *
  *   mmap_lock or the per-VMA lock
  *     memory_lock of the device
- *       mmap_list.lock of the device
+ *       block.lock, or mmap_list.lock, of the device
  *         i_mmap_rwsem of the device inode
  *           page-table locks
  *
- * The zap takes memory_lock and what unmap_mapping_range() takes, the last two.
+ * The zap takes memory_lock or block.lock and what unmap_mapping_range() takes,
+ * the last two.
  * No process can hold it up by sitting on locks of its own.
  */
 
@@ -61,6 +62,21 @@ static unsigned long vfio_pci_mmap_pfn(struct vfio_pci_core_device *vdev,
 			(pos & VFIO_PCI_OFFSET_MASK));
 }
 
+static vm_fault_t vfio_pci_insert_leaf(struct vm_fault *vmf, unsigned long pfn,
+				       unsigned int order)
+{
+	if (!order)
+		return vmf_insert_pfn(vmf->vma, vmf->address, pfn);
+
+	if (IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) && order == PMD_ORDER)
+		return vmf_insert_pfn_pmd(vmf, pfn, false);
+
+	if (IS_ENABLED(CONFIG_ARCH_SUPPORTS_PUD_PFNMAP) && order == PUD_ORDER)
+		return vmf_insert_pfn_pud(vmf, pfn, false);
+
+	return VM_FAULT_FALLBACK;
+}
+
 /**
  * vfio_pci_vmf_insert_pfn - Map a leaf if the device answers
  * @vdev: the device that @pfn belongs to
@@ -82,25 +98,21 @@ vm_fault_t vfio_pci_vmf_insert_pfn(struct vfio_pci_core_device *vdev,
 				   struct vm_fault *vmf, unsigned long pfn,
 				   unsigned int order)
 {
+	vm_fault_t ret;
+
 	lockdep_assert_held_read(&vdev->memory_lock);
 
-	/* Not all who come here have waited: let them fault again */
+	down_read(&vdev->block.lock);
 	if (vfio_pci_blocked(vdev))
-		return VM_FAULT_NOPAGE;
+		/* Not all who come here have waited: let them fault again */
+		ret = VM_FAULT_NOPAGE;
+	else if (vdev->pm_runtime_engaged || !__vfio_pci_memory_enabled(vdev))
+		ret = VM_FAULT_SIGBUS;
+	else
+		ret = vfio_pci_insert_leaf(vmf, pfn, order);
+	up_read(&vdev->block.lock);
 
-	if (vdev->pm_runtime_engaged || !__vfio_pci_memory_enabled(vdev))
-		return VM_FAULT_SIGBUS;
-
-	if (!order)
-		return vmf_insert_pfn(vmf->vma, vmf->address, pfn);
-
-	if (IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) && order == PMD_ORDER)
-		return vmf_insert_pfn_pmd(vmf, pfn, false);
-
-	if (IS_ENABLED(CONFIG_ARCH_SUPPORTS_PUD_PFNMAP) && order == PUD_ORDER)
-		return vmf_insert_pfn_pud(vmf, pfn, false);
-
-	return VM_FAULT_FALLBACK;
+	return ret;
 }
 EXPORT_SYMBOL_GPL(vfio_pci_vmf_insert_pfn);
 
@@ -193,10 +205,10 @@ int vfio_pci_mmap_bar(struct vfio_pci_core_device *vdev,
  * @vdev: the device
  *
  * On return no page table holds an entry for a BAR of @vdev, and none appears
- * while the caller keeps memory_lock. Allocates nothing and cannot fail.
+ * while the caller keeps its lock. Allocates nothing and cannot fail.
  *
- * Context: &vfio_pci_core_device.memory_lock held for write, the device open.
- * May sleep.
+ * Context: &vfio_pci_core_device.memory_lock or &vfio_pci_block.lock held for
+ * write. May sleep.
  */
 void vfio_pci_zap_bars(struct vfio_pci_core_device *vdev)
 {
@@ -204,7 +216,8 @@ void vfio_pci_zap_bars(struct vfio_pci_core_device *vdev)
 	loff_t end = VFIO_PCI_INDEX_TO_OFFSET(VFIO_PCI_ROM_REGION_INDEX);
 	u64 began = 0;
 
-	lockdep_assert_held_write(&vdev->memory_lock);
+	lockdep_assert(lockdep_is_held_type(&vdev->memory_lock, 0) ||
+		       lockdep_is_held_type(&vdev->block.lock, 0));
 
 	if (trace_vfio_pci_mmap_zap_enabled())
 		began = ktime_get_ns();

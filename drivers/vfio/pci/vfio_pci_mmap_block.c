@@ -8,53 +8,46 @@
  * whoever wants to reach its BARs waits. A process that faults sleeps until the
  * block is lifted, and then sees the device again.
  *
- * vdev->block.reasons is a set of bits, each owned by whoever sets and clears
- * it, see enum vfio_pci_block_reason. The device may be in several hands at a
- * time. A bit is set first; then memory_lock is taken for write and the BARs
- * are zapped. A fault that did not see the bit has its entry in place by then,
- * and it is zapped; one that comes later sees it. It is cleared with no lock
- * held, because those who end a reset hold locks that nest inside memory_lock.
+ * memory_lock is of no use here. Whoever holds it may wait for configuration
+ * space or for pci_bus_sem, and the PCI core holds these, and the device lock,
+ * when it calls. vdev->block.lock nests inside all of them. Whoever reaches for
+ * a BAR, by an entry in a page table or by an access of the kernel's own, holds
+ * memory_lock and block.lock for read from the check until it is done. Whoever
+ * blocks the device holds block.lock for write while it says so and zaps. What
+ * was under way is over by then, and nothing begins later.
  *
- * vdev->block.gone, which memory_lock covers, is for a device that does not come
- * back.
+ * vdev->block.reasons is a set of bits, each owned by whoever sets and clears
+ * it, see enum vfio_pci_block_reason: the device may be in several hands at a
+ * time. A bit is set with block.lock held for write and cleared without.
+ * block.lock also covers block.gone and block.resumed, see vfio_pci_mmap_aer.c.
  *
  * Devices that are registered with VFIO are on a list, for events that come
- * without a driver's callback. vfio_pci_block_lock covers changes to it; who
- * walks it holds vfio_pci_block_srcu, which nests inside memory_lock as well as
- * outside.
+ * without a driver's callback. vfio_pci_block_mutex covers it. It nests inside
+ * memory_lock and outside block.lock.
  */
 
 #include <linux/file.h>
-#include <linux/lockdep.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/pci.h>
-#include <linux/rculist.h>
 #include <linux/rwsem.h>
-#include <linux/spinlock.h>
-#include <linux/srcu.h>
 
+#include "vfio_pci_mmap.h"
 #include "vfio_pci_mmap_block.h"
 #include "vfio_pci_priv.h"
 
 static LIST_HEAD(vfio_pci_block_list);
-static DEFINE_SPINLOCK(vfio_pci_block_lock);
-DEFINE_STATIC_SRCU(vfio_pci_block_srcu);
+static DEFINE_MUTEX(vfio_pci_block_mutex);
 
 /**
  * vfio_pci_block_init - Make what a new device needs to be blocked
- * @vdev: the device, its memory_lock just made
+ * @vdev: the device
  *
  * Context: Before the device is registered. Does not sleep.
  */
 void vfio_pci_block_init(struct vfio_pci_core_device *vdev)
 {
-	static struct lock_class_key vf_memory_lock;
-
-	/* A VF is blocked with memory_lock of its PF held */
-	if (vdev->pdev->is_virtfn)
-		lockdep_set_class(&vdev->memory_lock, &vf_memory_lock);
-
-	vdev->block.own = NULL;
+	init_rwsem(&vdev->block.lock);
 	vdev->block.reasons = 0;
 	vdev->block.gone = false;
 	init_waitqueue_head(&vdev->block.wait);
@@ -64,35 +57,31 @@ void vfio_pci_block_init(struct vfio_pci_core_device *vdev)
  * vfio_pci_block_register - List a device
  * @vdev: the device, about to be registered with VFIO
  *
- * Context: Any. Does not sleep.
+ * Context: May sleep.
  */
 void vfio_pci_block_register(struct vfio_pci_core_device *vdev)
 {
-	spin_lock(&vfio_pci_block_lock);
-	list_add_tail_rcu(&vdev->block.node, &vfio_pci_block_list);
-	spin_unlock(&vfio_pci_block_lock);
+	mutex_lock(&vfio_pci_block_mutex);
+	list_add_tail(&vdev->block.node, &vfio_pci_block_list);
+	mutex_unlock(&vfio_pci_block_mutex);
 }
 
 /**
  * vfio_pci_block_unregister - Take a device off the list
  * @vdev: the device, no longer registered with VFIO
  *
- * On return no walk sees it.
- *
- * Context: No memory_lock held. May sleep.
+ * Context: May sleep.
  */
 void vfio_pci_block_unregister(struct vfio_pci_core_device *vdev)
 {
-	spin_lock(&vfio_pci_block_lock);
-	list_del_rcu(&vdev->block.node);
-	spin_unlock(&vfio_pci_block_lock);
-
-	synchronize_srcu(&vfio_pci_block_srcu);
+	mutex_lock(&vfio_pci_block_mutex);
+	list_del(&vdev->block.node);
+	mutex_unlock(&vfio_pci_block_mutex);
 }
 
 /**
  * vfio_pci_block_walk - Call a function for every registered device
- * @fn: the function, which may sleep
+ * @fn: the function, which may block the device, and may not take memory_lock
  * @pdev: passed on to @fn
  *
  * Context: May sleep.
@@ -101,13 +90,11 @@ void vfio_pci_block_walk(void (*fn)(struct vfio_pci_core_device *vdev, struct pc
 			 struct pci_dev *pdev)
 {
 	struct vfio_pci_core_device *vdev;
-	int idx;
 
-	idx = srcu_read_lock(&vfio_pci_block_srcu);
-	list_for_each_entry_srcu(vdev, &vfio_pci_block_list, block.node,
-				 srcu_read_lock_held(&vfio_pci_block_srcu))
+	mutex_lock(&vfio_pci_block_mutex);
+	list_for_each_entry(vdev, &vfio_pci_block_list, block.node)
 		fn(vdev, pdev);
-	srcu_read_unlock(&vfio_pci_block_srcu, idx);
+	mutex_unlock(&vfio_pci_block_mutex);
 }
 
 /**
@@ -115,14 +102,15 @@ void vfio_pci_block_walk(void (*fn)(struct vfio_pci_core_device *vdev, struct pc
  * @vdev: the device
  * @reason: the caller's reason, which stays until vfio_pci_unblock()
  *
- * Context: memory_lock not held. May sleep.
+ * Context: &vfio_pci_block.lock not held; memory_lock may be. May sleep.
  */
 void vfio_pci_block(struct vfio_pci_core_device *vdev,
 		    enum vfio_pci_block_reason reason)
 {
+	down_write(&vdev->block.lock);
 	set_bit(reason, &vdev->block.reasons);
-	vfio_pci_zap_and_down_write_memory_lock(vdev);
-	up_write(&vdev->memory_lock);
+	vfio_pci_zap_bars(vdev);
+	up_write(&vdev->block.lock);
 }
 
 /**
@@ -147,13 +135,13 @@ static int vfio_pci_block_wait(struct vfio_pci_core_device *vdev)
 }
 
 /**
- * vfio_pci_memory_down_read - Take memory_lock for read, with nobody else at work
+ * vfio_pci_memory_down_read - Get ready to access a BAR
  * @vdev: the device
  *
  * Whether the device answers is for the caller to check.
  *
- * Context: memory_lock not held; held for read on success. May sleep for as long
- * as others have the device in hand.
+ * Context: On success memory_lock and &vfio_pci_block.lock are held for read,
+ * and the device is not blocked. May sleep for as long as it is.
  * Return: 0, or -ERESTARTSYS if the task was killed while it waited.
  */
 int vfio_pci_memory_down_read(struct vfio_pci_core_device *vdev)
@@ -162,9 +150,10 @@ int vfio_pci_memory_down_read(struct vfio_pci_core_device *vdev)
 
 	for (;;) {
 		down_read(&vdev->memory_lock);
+		down_read(&vdev->block.lock);
 		if (!vfio_pci_blocked(vdev))
 			return 0;
-		up_read(&vdev->memory_lock);
+		vfio_pci_memory_up_read(vdev);
 
 		ret = vfio_pci_block_wait(vdev);
 		if (ret)
@@ -173,18 +162,53 @@ int vfio_pci_memory_down_read(struct vfio_pci_core_device *vdev)
 }
 
 /**
+ * vfio_pci_memory_down_read_trylock - Get ready to access a BAR, or do not wait
+ * @vdev: the device
+ *
+ * Context: As vfio_pci_memory_down_read(), but does not sleep.
+ * Return: true on success, false if the caller would have to wait.
+ */
+bool vfio_pci_memory_down_read_trylock(struct vfio_pci_core_device *vdev)
+{
+	if (!down_read_trylock(&vdev->memory_lock))
+		return false;
+	if (!down_read_trylock(&vdev->block.lock)) {
+		up_read(&vdev->memory_lock);
+		return false;
+	}
+	if (!vfio_pci_blocked(vdev))
+		return true;
+
+	vfio_pci_memory_up_read(vdev);
+	return false;
+}
+
+/**
+ * vfio_pci_memory_up_read - Be done with an access to a BAR
+ * @vdev: the device
+ *
+ * Context: After vfio_pci_memory_down_read(). Does not sleep.
+ */
+void vfio_pci_memory_up_read(struct vfio_pci_core_device *vdev)
+{
+	up_read(&vdev->block.lock);
+	up_read(&vdev->memory_lock);
+}
+
+/**
  * vfio_pci_memory_fault_down_read - Take memory_lock for read in a fault
  * @vdev: the device
  * @vmf: the fault
  *
- * If it has to wait for others, lets go of the locks of the mm before, where the
- * fault allows that.
+ * If the device is blocked, waits, and lets go of the locks of the mm before,
+ * where the fault allows that. It may be blocked again on return:
+ * vfio_pci_vmf_insert_pfn() has the last look.
  *
  * Context: In a fault, memory_lock not held. May sleep for as long as others have
  * the device in hand.
  * Return: 0 with memory_lock held for read. Otherwise what the fault must
  * return, with memory_lock not held: VM_FAULT_RETRY, or VM_FAULT_NOPAGE if the
- * task was killed.
+ * fault cannot wait any longer.
  */
 vm_fault_t vfio_pci_memory_fault_down_read(struct vfio_pci_core_device *vdev,
 					   struct vm_fault *vmf)
@@ -196,8 +220,10 @@ vm_fault_t vfio_pci_memory_fault_down_read(struct vfio_pci_core_device *vdev,
 		return 0;
 	up_read(&vdev->memory_lock);
 
-	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY))
-		return vfio_pci_memory_down_read(vdev) ? VM_FAULT_NOPAGE : 0;
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY)) {
+		vfio_pci_block_wait(vdev);
+		return VM_FAULT_NOPAGE;
+	}
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_RETRY;
 

@@ -22,12 +22,12 @@ void vfio_pci_block(struct vfio_pci_core_device *vdev,
 void vfio_pci_unblock(struct vfio_pci_core_device *vdev,
 		      enum vfio_pci_block_reason reason);
 int vfio_pci_memory_down_read(struct vfio_pci_core_device *vdev);
+bool vfio_pci_memory_down_read_trylock(struct vfio_pci_core_device *vdev);
+void vfio_pci_memory_up_read(struct vfio_pci_core_device *vdev);
 vm_fault_t vfio_pci_memory_fault_down_read(struct vfio_pci_core_device *vdev,
 					   struct vm_fault *vmf);
 
 /* vfio_pci_mmap_reset.c */
-void vfio_pci_own_reset_begin(struct vfio_pci_core_device *vdev);
-void vfio_pci_own_reset_end(struct vfio_pci_core_device *vdev);
 void vfio_pci_pf_reset_begin(struct pci_dev *pf);
 void vfio_pci_pf_reset_end(struct pci_dev *pf);
 extern struct notifier_block vfio_pci_pf_reset_nb;
@@ -44,7 +44,7 @@ void vfio_pci_aer_removed(struct vfio_pci_core_device *vdev);
  * vfio_pci_blocked - Must accesses wait?
  * @vdev: the device
  *
- * Context: The answer stays no for as long as memory_lock is held for read.
+ * Context: With &vfio_pci_block.lock held for read, no stays no.
  * Return: true if others have the device in hand.
  */
 static inline bool vfio_pci_blocked(struct vfio_pci_core_device *vdev)
@@ -68,12 +68,12 @@ static inline bool vfio_pci_disconnected(struct vfio_pci_core_device *vdev)
  * vfio_pci_gone - Is there no device any more that could answer?
  * @vdev: the device
  *
- * Context: memory_lock held.
+ * Context: &vfio_pci_block.lock held.
  * Return: true if it was pulled out, or did not recover from an error.
  */
 static inline bool vfio_pci_gone(struct vfio_pci_core_device *vdev)
 {
-	lockdep_assert_held(&vdev->memory_lock);
+	lockdep_assert_held(&vdev->block.lock);
 
 	return vdev->block.gone || vfio_pci_disconnected(vdev);
 }
