@@ -69,9 +69,8 @@ awk -v reasons="$reasons" '
 				continue
 			id = part[1] "\t" texts[key]
 			used[id]
-			missed[part[1]] = missed[part[1]] sprintf("    %4d  %s\n          %s\n", \
-				part[2], texts[key], \
-				id in why ? why[id] : "NO REASON GIVEN")
+			missed[n_missed++] = part[1] ":" part[2] ": " texts[key] \
+				"  <-- " (id in why ? why[id] : "NO REASON")
 			without += !(id in why)
 		}
 		printf "%-28s %12s %14s\n", "file", "lines", "branches"
@@ -86,8 +85,9 @@ awk -v reasons="$reasons" '
 		close("sort")
 		printf "%-28s %5d of %3d %6d of %4d\n", "all", run_all, all, \
 			taken_all, all_branches
-		for (file in missed)
-			printf "missed in %s:\n%s", file, missed[file]
+		for (i = 0; i < n_missed; i++)
+			print missed[i] | "sort -t: -k1,1 -k2,2n"
+		close("sort -t: -k1,1 -k2,2n")
 		for (id in why)
 			if (!(id in used)) {
 				split(id, part, "\t")

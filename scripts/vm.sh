@@ -11,7 +11,7 @@
 # APPEND adds to the kernel's command line.
 #
 # A line 'monitor: COMMAND' of what the job prints is a command for QEMU's monitor.
-# A kernel that counts how often its lines are run leaves KERNEL/gcda.
+# What a kernel counts of how often its lines are run goes to gcda/ next to its log.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -75,10 +75,11 @@ timeout --foreground -k 5 "$seconds" qemu-system-x86_64 \
 status=${PIPESTATUS[0]}
 set -e
 
-rm -rf "$kernel/gcda"
-mkdir "$kernel/gcda"
+counts=$(dirname "$log")/gcda
+rm -rf "$counts"
 while read -r _ name data; do
-	base64 -d <<<"$data" >"$kernel/gcda/$name"
+	mkdir -p "$counts"
+	base64 -d <<<"$data" >"$counts/$name"
 done < <(grep '^gcda ' "$tmp/output" || :)
 
 show() { # WHAT PATTERN: the log around the first line with PATTERN, or its end

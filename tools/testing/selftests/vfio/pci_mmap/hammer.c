@@ -61,9 +61,9 @@ static void access_once(struct hammer *hammer, struct hammer_count *count,
 			const struct access *access)
 {
 	unsigned int window = __atomic_load_n(&hammer->window, __ATOMIC_SEQ_CST);
-	bool excused = __atomic_load_n(&hammer->excused, __ATOMIC_SEQ_CST);
+	unsigned int excuse = __atomic_load_n(&hammer->excuse, __ATOMIC_SEQ_CST);
 	uint32_t value = hammer->word;
-	bool in_window;
+	bool in_window, excused;
 	int ret;
 
 	if (window % 2 && hammer->asleep && access->wakes) {
@@ -73,6 +73,8 @@ static void access_once(struct hammer *hammer, struct hammer_count *count,
 	ret = access->once(hammer, &value);
 	in_window = window % 2 &&
 		window == __atomic_load_n(&hammer->window, __ATOMIC_SEQ_CST);
+	excused = excuse % 2 ||
+		excuse != __atomic_load_n(&hammer->excuse, __ATOMIC_SEQ_CST);
 
 	__atomic_store_n(&count->accesses, count->accesses + 1,
 			 __ATOMIC_RELAXED);
@@ -234,9 +236,14 @@ void hammer_on(struct hammer *hammer)
 	__atomic_add_fetch(&hammer->window, 1, __ATOMIC_SEQ_CST);
 }
 
-void hammer_excuse(struct hammer *hammer, bool excused)
+void hammer_excuse(struct hammer *hammer)
 {
-	__atomic_store_n(&hammer->excused, excused, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&hammer->excuse, 1, __ATOMIC_SEQ_CST);
+}
+
+void hammer_blame(struct hammer *hammer)
+{
+	__atomic_add_fetch(&hammer->excuse, 1, __ATOMIC_SEQ_CST);
 }
 
 bool hammer_answers(struct hammer *hammer)

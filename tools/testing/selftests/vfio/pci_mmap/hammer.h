@@ -49,7 +49,7 @@ struct hammer_count {
  * @stop: sends them home; atomic
  * @window: odd while the device is known not to answer; atomic
  * @asleep: in a window, read() and write() would wake the device: none is done
- * @excused: leaks count as @before; atomic
+ * @excuse: odd while leaks count as @before; atomic
  * @event: number of the current event, for those who look at a leak; atomic
  * @count: one for each thread
  * @seen: somebody has filled in @leak; atomic
@@ -64,7 +64,7 @@ struct hammer {
 	bool stop;
 	unsigned int window;
 	bool asleep;
-	bool excused;
+	unsigned int excuse;
 	unsigned int event;
 	struct hammer_count count[HAMMER_PROCESSES * HAMMER_THREADS];
 	bool seen;
@@ -86,8 +86,9 @@ void hammer_more(struct hammer *hammer, unsigned long accesses);
 /* Say that the device is off from now on; that it may be on from now on */
 void hammer_off(struct hammer *hammer);
 void hammer_on(struct hammer *hammer);
-/* Say that from now on nobody, or somebody, can prevent a leak */
-void hammer_excuse(struct hammer *hammer, bool excused);
+/* Say that from now on nobody can prevent a leak; that again somebody can */
+void hammer_excuse(struct hammer *hammer);
+void hammer_blame(struct hammer *hammer);
 /* Does the device answer now? */
 bool hammer_answers(struct hammer *hammer);
 /* The sum over all threads */

@@ -263,15 +263,18 @@ static int plug(struct bench *bench)
 	return ret ?: start(bench);
 }
 
-/* Wait until the driver wants the device back, and after a while give it */
-static int give_back(struct bench *bench, int req)
+/* Wait until the driver wants the device back */
+static int wait_request(int req)
 {
 	int ret = irq_wait(req);
 
 	close(req);
-	if (ret)
-		return ret;
-	hammer_excuse(bench->hammer[0], false);
+	return ret;
+}
+
+/* After a while, give it back */
+static int give_back(struct bench *bench)
+{
 	more(bench);
 	return stop(bench);
 }
@@ -295,7 +298,9 @@ static int unplug(struct bench *bench)
 	if (port < 0 || req < 0)
 		return -EIO;
 	tell_qemu("device_del plugged");
-	ret = give_back(bench, req);
+	ret = wait_request(req);
+	if (!ret)
+		ret = give_back(bench);
 	return ret ?: wait_unplugged(bench, port);
 }
 
@@ -311,10 +316,13 @@ static int surprise(struct bench *bench)
 
 	if (port < 0 || req < 0)
 		return -EIO;
-	hammer_excuse(bench->hammer[0], true);
+	hammer_excuse(bench->hammer[0]);
 	ret = port_pull(port);
 	if (!ret)
-		ret = give_back(bench, req);
+		ret = wait_request(req);
+	hammer_blame(bench->hammer[0]);
+	if (!ret)
+		ret = give_back(bench);
 	return ret ?: wait_unplugged(bench, port);
 }
 
@@ -338,7 +346,9 @@ static int sriov_disable(struct bench *bench)
 	shell = popen(disable, "w");
 	if (!shell)
 		return -errno;
-	ret = give_back(bench, req);
+	ret = wait_request(req);
+	if (!ret)
+		ret = give_back(bench);
 	if (ret)
 		return ret;
 	if (pclose(shell))

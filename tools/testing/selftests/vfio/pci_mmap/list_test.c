@@ -147,11 +147,12 @@ TEST_F(list, killed)
 /*
  * Fail each allocation of fork() in turn. Wherever the child comes to life all
  * the same, its mapping is taken away and comes back like any other, listed or
- * not.
+ * not. No two forks allocate quite the same, so the one that lists the mapping
+ * may slip through: then start again.
  */
 TEST_F_TIMEOUT(list, zap_unlisted, 300)
 {
-	unsigned int unlisted = 0, failed = 0;
+	unsigned int unlisted = 0, failed = 0, tries = 0;
 	struct listing listing;
 	struct crowd *crowd;
 	bool injected;
@@ -165,6 +166,7 @@ TEST_F_TIMEOUT(list, zap_unlisted, 300)
 		     self->dev.bar, bdf);
 
 	for (nth = 1; nth < 2000; nth++) {
+		tries++;
 		crowd = crowd_create(1);
 		fail_arm(nth);
 		pid = fork();
@@ -195,11 +197,13 @@ TEST_F_TIMEOUT(list, zap_unlisted, 300)
 		}
 		crowd_end(crowd);
 		EXPECT_LISTED(1, self->size);
-		if (!injected)
+		if (!injected && (unlisted || tries > 5000))
 			break;
+		if (!injected)
+			nth = 0;
 	}
-	TH_LOG("%d allocations failed: %u ended fork(), %u left a mapping unlisted",
-	       nth - 1, failed, unlisted);
+	TH_LOG("%u allocations failed: %u ended fork(), %u left a mapping unlisted",
+	       tries, failed, unlisted);
 	EXPECT_NE(0, unlisted);
 	EXPECT_NE(2000, nth);
 }
