@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # kernel.sh BASE VARIANT [DEBUG]: leave build/BASE/VARIANT[-debug|-kcsan]/bzImage
-# and, for the series, its self-tests in build/BASE/selftests. The variants share
-# a source tree and an object tree for each DEBUG: going from one to the other
-# compiles only what differs.
+# and, for the series, its self-tests in build/BASE/selftests[-debug|-kcsan]. The
+# variants share a source tree and an object tree for each DEBUG: going from one
+# to the other compiles only what differs.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -95,7 +95,7 @@ if [[ $variant == series ]]; then
 	kmake headers modules >>"$log" 2>&1 || die "headers failed: see $log"
 	LDFLAGS=-static kmake -C "$src/tools/testing/selftests" \
 		TARGETS=vfio/pci_mmap KDIR="$obj" \
-		INSTALL_PATH="$build/$base/selftests" \
+		INSTALL_PATH="$build/$base/selftests$debug" \
 		install >>"$log" 2>&1 ||
 		die "building the self-tests failed: see $log"
 fi

@@ -14,7 +14,7 @@ base=$1 variant=$2 debug=${3-}
 suffix=$(debug_suffix "$debug")
 out=$build/$base/$variant$suffix
 
-[[ $variant == series ]] || "$top/scripts/kernel.sh" "$base" series ''
+[[ $variant == series ]] || "$top/scripts/kernel.sh" "$base" series "$debug"
 "$top/scripts/kernel.sh" "$base" "$variant" "$debug"
 
 say "running the self-tests on $variant$suffix"
@@ -25,7 +25,7 @@ if [[ $debug ]]; then
 fi
 "$top/scripts/vm.sh" "$out" $seconds "$top/scripts/jobs/selftests" \
 	"$top/scripts/jobs/leaks=/leaks" \
-	"$build/$base/selftests/vfio/pci_mmap=/selftests" |
+	"$build/$base/selftests$suffix/vfio/pci_mmap=/selftests" |
 	tee "$out/tap" || status=$?
 
 awk -v must_fail="$([[ $variant == eager ]] && echo .zap_)" \
@@ -40,6 +40,12 @@ awk -v must_fail="$([[ $variant == eager ]] && echo .zap_)" \
 			count("failed", program, ": " seen + 0 " of " \
 			      planned + 0 " tests ended")
 		seen = planned = 0
+	}
+	# The VM starts again: so does the count
+	/^# again: / {
+		delete n
+		list = program = said = ""
+		seen = planned = n_said = 0
 	}
 	/^# program / { close_program(); program = $3; said = n_said = "" }
 	/^1\.\.[0-9]+/ { planned = substr($1, 4) + 0 }

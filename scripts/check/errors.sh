@@ -35,9 +35,10 @@ refuses "KSRC that is no kernel" "not a Linux kernel tree" make_ kernel KSRC="$t
 
 # Small trees: just the files that matter to the series
 mkdir "$tmp/plain"
-git -C "$src" archive base Makefile MAINTAINERS Documentation/driver-api/index.rst \
-	Documentation/ABI/testing/debugfs-vfio drivers/vfio/pci include/linux/vfio_pci_core.h \
-	tools/testing/selftests/Makefile | tar -C "$tmp/plain" -x
+read -ra touched < <(sed -n 's/^diff --git a\/\([^ ]*\) .*/\1/p' \
+	"$top/series/$base"/0*.patch | sort -u | tr '\n' ' ')
+git -C "$src" archive base Makefile MAINTAINERS "${touched[@]}" |
+	tar -C "$tmp/plain" -x
 cp -a "$tmp/plain" "$tmp/git"
 git=(git -C "$tmp/git" -c user.name=check -c user.email=check@localhost)
 "${git[@]}" init -q

@@ -39,11 +39,12 @@ fi
 builds() { # COMMIT
 	git -C "$src" checkout -q --force --detach "$1"
 	find "$obj/drivers/vfio" -name '*.o' -delete
-	make -s -C "$src" O="$obj" -j"$(($(nproc) + 1))" W=1 drivers/vfio/
+	make -s -C "$src" O="$obj" -j"$(($(nproc) + 1))" W=1 drivers/vfio/ \
+		drivers/pci/{iov,pci,pcie/err}.o
 }
 
 for commit in $(git -C "$src" rev-list --reverse "base..$tip"); do
-	silent "drivers/vfio/ compiles with W=1 after: $(git -C "$src" \
+	silent "what it touches compiles with W=1 after: $(git -C "$src" \
 		log -1 --format=%s "$commit")" builds "$commit"
 done
 

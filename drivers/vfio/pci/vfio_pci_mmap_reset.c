@@ -16,6 +16,7 @@
 
 #include <linux/notifier.h>
 #include <linux/pci.h>
+#include <linux/pci_pf_reset.h>
 
 #include "vfio_pci_mmap_block.h"
 
