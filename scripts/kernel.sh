@@ -47,7 +47,8 @@ case $debug in
 	done ;;
 esac
 stamp=$(git -C "$src" rev-parse "$tip^{tree}"; sha256sum <<<"$fragment")
-[[ -f $out/stamp && $(<"$out/stamp") == "$stamp" ]] && exit 0
+[[ $variant != series || -d $build/$base/selftests$debug ]] &&
+	[[ -f $out/stamp && $(<"$out/stamp") == "$stamp" ]] && exit 0
 rm -f "$out/stamp"
 
 kmake() {
@@ -93,6 +94,8 @@ say "building the $variant kernel of $base${debug:+ for ${debug#-}}"
 watched kmake bzImage
 if [[ $variant == series ]]; then
 	kmake headers modules >>"$log" 2>&1 || die "headers failed: see $log"
+	# Kbuild does not see that a module is of another object tree
+	git -C "$src" clean -fdxq -- "$selftest/test_modules"
 	LDFLAGS=-static kmake -C "$src/tools/testing/selftests" \
 		TARGETS=vfio/pci_mmap KDIR="$obj" \
 		INSTALL_PATH="$build/$base/selftests$debug" \

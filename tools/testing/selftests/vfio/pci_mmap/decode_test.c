@@ -6,10 +6,13 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <linux/pci_regs.h>
+#include <linux/vfio.h>
 
 #include "../../kselftest_harness.h"
 #include "device.h"
@@ -136,6 +139,40 @@ TEST_F(decode, on_while_on)
 	EXPECT_DATA(0, self->map);
 	ASSERT_EQ(0, config_write(&self->dev, PCI_COMMAND, 2, command));
 	EXPECT_DATA(self->far, self->map + self->far);
+}
+
+/* An eventfd that VFIO turns into a write of @data to the first word of the BAR */
+static int ioeventfd(struct device *dev, uint32_t data)
+{
+	struct vfio_device_ioeventfd io = {
+		.argsz = sizeof(io),
+		.flags = VFIO_DEVICE_IOEVENTFD_32,
+		.offset = dev->bar_offset,
+		.data = data,
+		.fd = eventfd(0, EFD_CLOEXEC),
+	};
+
+	if (ioctl(dev->fd, VFIO_DEVICE_IOEVENTFD, &io))
+		return -errno;
+	return io.fd;
+}
+
+/* While decode is off, the write goes nowhere */
+TEST_F(decode, ioeventfd)
+{
+	const uint32_t word = 0x10e7f0;
+	int fd = ioeventfd(&self->dev, word);
+	uint32_t value;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, decode_set(&self->dev, false, variant->width));
+	EXPECT_EQ(0, eventfd_write(fd, 1));
+	ASSERT_EQ(0, decode_set(&self->dev, true, variant->width));
+	EXPECT_DATA(0, self->map);
+	EXPECT_EQ(0, eventfd_write(fd, 1));
+	EXPECT_EQ(0, try_read(self->map, &value));
+	EXPECT_EQ(word, value);
+	close(fd);
 }
 
 int main(int argc, char **argv)

@@ -251,6 +251,24 @@ static int aer_fatal(struct bench *bench)
 	return ret ?: decode_set(&bench->dev[0], true, 2);
 }
 
+/*
+ * Nobody speaks for the other function behind the port, so the PCI core gives
+ * both up: the device is gone until it is opened anew.
+ */
+static int aer_failed(struct bench *bench)
+{
+	int ret;
+
+	tell_qemu("pcie_aer_inject_error port2 DLP");
+	ret = uevent_wait(bench->uevents, bench->bdf[0],
+			  "ERROR_EVENT=FAILED_RECOVERY");
+	if (ret)
+		return ret;
+	more(bench);
+	ret = stop(bench);
+	return ret ?: start(bench);
+}
+
 /* Put a device into the empty slot, and start again */
 static int plug(struct bench *bench)
 {
@@ -385,6 +403,7 @@ static const struct way {
 	{ "pf_reset", 1, pf_reset },
 	{ "aer_nonfatal", 1, aer_nonfatal },
 	{ "aer_fatal", 1, aer_fatal },
+	{ "aer_failed", 1, aer_failed },
 	{ "unplug", 1, unplug },
 	{ "surprise", 1, surprise },
 	{ "sriov_disable", 1, sriov_disable },
