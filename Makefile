@@ -15,7 +15,7 @@ help:
 	@echo 'On your own tree'
 	@echo '  make apply TREE=DIR  put the series on a kernel tree, all of it or nothing'
 	@echo '  make series          write the patches to build/BASE/patches, for git am'
-	@echo '  make kernel          build build/BASE/VARIANT[-debug]/bzImage'
+	@echo '  make kernel          build build/BASE/VARIANT[-debug|-kcsan]/bzImage'
 	@echo
 	@echo 'While working on it'
 	@echo '  make test            build VARIANT and run the self-tests on it'
@@ -25,7 +25,7 @@ help:
 	@echo 'Variables'
 	@echo '  BASE=$(BASE)            kernel to work with: $(notdir $(wildcard series/*))'
 	@echo '  VARIANT=$(VARIANT)       series, upstream (as it is) or eager (as Linux 5.7 was)'
-	@echo '  DEBUG=1              with KASAN, lockdep and the like'
+	@echo '  DEBUG=1              with KASAN, lockdep and the like; DEBUG=kcsan finds data races'
 	@echo '  KSRC=DIR             kernel tree to build from; else a Debian package is used'
 	@echo '  ACCEL=kvm            let QEMU use KVM; else it emulates'
 

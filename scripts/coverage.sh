@@ -4,8 +4,8 @@
 # coverage.sh BASE: after a run of the debug kernel, print how many lines and
 # branches of each file of the series it came by, and each line that it did not,
 # with the reason that the file 'uncovered' of the self-tests gives for it. Fails
-# below 95 % of lines, and where there is no reason, or one for a line that was
-# run or is not there. Ends with 'N passed, N failed, N skipped'.
+# below 95 % of lines, and where there is no reason, or one for a line that is not
+# there. Ends with 'N passed, N failed, N skipped'.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -65,10 +65,10 @@ awk -v reasons="$reasons" '
 			split(key, part, ":")
 			lines[part[1]]++
 			hit[part[1]] += seen[key] > 0
+			id = part[1] "\t" texts[key]
+			there[id]
 			if (seen[key])
 				continue
-			id = part[1] "\t" texts[key]
-			used[id]
 			missed[n_missed++] = part[1] ":" part[2] ": " texts[key] \
 				"  <-- " (id in why ? why[id] : "NO REASON")
 			without += !(id in why)
@@ -89,9 +89,9 @@ awk -v reasons="$reasons" '
 			print missed[i] | "sort -t: -k1,1 -k2,2n"
 		close("sort -t: -k1,1 -k2,2n")
 		for (id in why)
-			if (!(id in used)) {
+			if (!(id in there)) {
 				split(id, part, "\t")
-				printf "a reason for a line that was run, or is not there: %s: %s\n", \
+				printf "a reason for a line that is not there: %s: %s\n", \
 					part[1], part[2]
 				stale++
 			}
