@@ -5,7 +5,7 @@
 # a kernel tree must be. To be sourced.
 
 set -euo pipefail
-export LC_ALL=C
+export LC_ALL=C HOME=${HOME:-/}
 # The variables of our Makefile mean other things in those of the kernel
 unset DEBUG BASE VARIANT TREE MAKEFLAGS MFLAGS MAKELEVEL
 
