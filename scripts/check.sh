@@ -22,7 +22,7 @@ part() { # NAME COMMAND...
 	echo "#### $name"
 	"$@" 2>&1 </dev/null | tee "$build/$base/part.log" || :
 	count=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' \
-		"$build/$base/part.log" | tail -1)
+		"$build/$base/part.log" | tail -1 || :)
 	[[ $count ]] || count="0 passed, 1 failed, 0 skipped"
 	echo "$name: $count, $((SECONDS - began)) s" | sed 's/^/#### /' |
 		tee -a "$log"
