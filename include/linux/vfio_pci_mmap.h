@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What vfio-pci keeps of the VMAs that map the BARs of a device
+ * What vfio-pci keeps of the VMAs that map the BARs of a device, and of what keeps
+ * everybody off it
  */
 #ifndef VFIO_PCI_MMAP_H
 #define VFIO_PCI_MMAP_H

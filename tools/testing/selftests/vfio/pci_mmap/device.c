@@ -189,6 +189,17 @@ err:
 	return ret;
 }
 
+int device_open_beside(struct device *dev, const char *bdf)
+{
+	int ret = device_open(&dev[1], bdf, dev[0].container, -1);
+
+	if (!ret)
+		return 2;
+	if (ret == -EBUSY)
+		ret = device_open(&dev[1], bdf, dev[0].container, dev[0].group);
+	return ret ?: 1;
+}
+
 void device_close(struct device *dev)
 {
 	if (dev->fd >= 0)
@@ -279,6 +290,91 @@ int decode_set(struct device *dev, bool on, unsigned int width)
 	if (on)
 		command |= PCI_COMMAND_MEMORY;
 	return config_write(dev, PCI_COMMAND, width, command);
+}
+
+int power_set(struct device *dev, unsigned int state)
+{
+	off_t cap = config_capability(dev, PCI_CAP_ID_PM);
+	uint32_t value;
+	int ret;
+
+	if (!cap)
+		return -ENOTTY;
+	ret = config_read(dev, cap + PCI_PM_CTRL, 2, &value);
+	if (ret)
+		return ret;
+	value &= ~PCI_PM_CTRL_STATE_MASK;
+	return config_write(dev, cap + PCI_PM_CTRL, 2, value | state);
+}
+
+bool has_function_reset(struct device *dev)
+{
+	off_t cap = config_capability(dev, PCI_CAP_ID_EXP);
+	uint32_t value;
+
+	return cap && !config_read(dev, cap + PCI_EXP_DEVCAP, 4, &value) &&
+	       value & PCI_EXP_DEVCAP_FLR;
+}
+
+int function_reset(struct device *dev)
+{
+	off_t cap = config_capability(dev, PCI_CAP_ID_EXP);
+	uint32_t value;
+	int ret;
+
+	if (!has_function_reset(dev))
+		return -ENOTTY;
+	ret = config_read(dev, cap + PCI_EXP_DEVCTL, 2, &value);
+	return ret ?: config_write(dev, cap + PCI_EXP_DEVCTL, 2,
+				   value | PCI_EXP_DEVCTL_BCR_FLR);
+}
+
+int hot_reset(struct device *dev, int groups)
+{
+	size_t size = sizeof(struct vfio_pci_hot_reset) + groups * sizeof(int);
+	struct vfio_pci_hot_reset *reset = calloc(1, size);
+	int ret, i;
+
+	reset->argsz = size;
+	reset->count = groups;
+	for (i = 0; i < groups; i++)
+		reset->group_fds[i] = dev[i].group;
+	ret = ioctl(dev[0].fd, VFIO_DEVICE_PCI_HOT_RESET, reset);
+	ret = ret ? -errno : 0;
+	free(reset);
+	return ret;
+}
+
+int low_power_set(struct device *dev, bool on)
+{
+	struct vfio_device_feature set = {
+		.argsz = sizeof(set),
+		.flags = VFIO_DEVICE_FEATURE_SET |
+			 (on ? VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY :
+			       VFIO_DEVICE_FEATURE_LOW_POWER_EXIT),
+	};
+
+	return ioctl(dev->fd, VFIO_DEVICE_FEATURE, &set) ? -errno : 0;
+}
+
+int file_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+int sysfs_write(const char *bdf, const char *file, const char *text)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, file);
+	return file_write(path, text);
 }
 
 int dma_map(struct device *dev, void *addr, size_t size, uint64_t iova)

@@ -40,6 +40,11 @@ int device_arguments(int *argc, char **argv, const char **bdfs, int max);
  * @group is that of another device of the same group, or -1.
  */
 int device_open(struct device *dev, const char *bdf, int container, int group);
+/*
+ * Open dev[1] beside dev[0], in its container and, if they are of the same group,
+ * in that. Returns the number of groups, 1 or 2, or a negative errno.
+ */
+int device_open_beside(struct device *dev, const char *bdf);
 void device_close(struct device *dev);
 
 /* Map part of the BAR; MAP_FAILED and errno as mmap() */
@@ -58,6 +63,21 @@ int config_write(struct device *dev, off_t reg, unsigned int width,
 off_t config_capability(struct device *dev, uint8_t id);
 /* Turn memory decode on or off with a write of @width bytes */
 int decode_set(struct device *dev, bool on, unsigned int width);
+
+/* Power state 0 or 3 (D3hot); -ENOTTY without the capability */
+int power_set(struct device *dev, unsigned int state);
+/* Reset by the function-level reset of PCI Express; -ENOTTY without it */
+int function_reset(struct device *dev);
+/* Whether the device has that */
+bool has_function_reset(struct device *dev);
+/* Hot reset of dev[0], showing as many @groups of dev[]; return 0 or -errno */
+int hot_reset(struct device *dev, int groups);
+/* Have VFIO put the device to sleep, or not any more; return 0 or -errno */
+int low_power_set(struct device *dev, bool on);
+
+/* Write a file, or one of the device @bdf in sysfs; return 0 or -errno */
+int file_write(const char *path, const char *text);
+int sysfs_write(const char *bdf, const char *file, const char *text);
 
 /* DMA map of @size bytes at @addr; return 0 or -errno */
 int dma_map(struct device *dev, void *addr, size_t size, uint64_t iova);

@@ -2,37 +2,24 @@
 /*
  * Making the kernel fail one allocation of this thread
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "fail.h"
 
 #define DEBUGFS "/sys/kernel/debug/"
 #define FAIL_NTH "/proc/thread-self/fail-nth"
 
-static bool put(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY);
-	ssize_t n;
-
-	if (fd < 0)
-		return false;
-	n = write(fd, value, strlen(value));
-	close(fd);
-	return n > 0;
-}
-
 bool fail_enable(void)
 {
-	return put(FAIL_NTH, "0") &&
-	       put(DEBUGFS "failslab/ignore-gfp-wait", "0") &&
-	       put(DEBUGFS "failslab/verbose", "0") &&
-	       put(DEBUGFS "fail_page_alloc/ignore-gfp-wait", "0") &&
-	       put(DEBUGFS "fail_page_alloc/min-order", "0") &&
-	       put(DEBUGFS "fail_page_alloc/verbose", "0");
+	return !file_write(FAIL_NTH, "0") &&
+	       !file_write(DEBUGFS "failslab/ignore-gfp-wait", "0") &&
+	       !file_write(DEBUGFS "failslab/verbose", "0") &&
+	       !file_write(DEBUGFS "fail_page_alloc/ignore-gfp-wait", "0") &&
+	       !file_write(DEBUGFS "fail_page_alloc/min-order", "0") &&
+	       !file_write(DEBUGFS "fail_page_alloc/verbose", "0");
 }
 
 void fail_arm(int nth)
@@ -40,7 +27,7 @@ void fail_arm(int nth)
 	char text[16];
 
 	snprintf(text, sizeof(text), "%d", nth);
-	put(FAIL_NTH, text);
+	file_write(FAIL_NTH, text);
 }
 
 bool fail_disarm(void)

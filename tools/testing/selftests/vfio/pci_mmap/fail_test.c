@@ -7,7 +7,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -130,34 +129,22 @@ static void open_again(int ret)
 		dev.fd = ioctl(dev.group, VFIO_GROUP_GET_DEVICE_FD, bdf);
 }
 
-static int write_driver(const char *file)
-{
-	char path[64];
-	int fd, ret;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/vfio-pci/%s", file);
-	fd = open(path, O_WRONLY);
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, bdf, strlen(bdf)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
+#define DRIVER "/sys/bus/pci/drivers/vfio-pci/"
 
 static void unbind(void)
 {
-	write_driver("unbind");
+	file_write(DRIVER "unbind", bdf);
 }
 
 static int run_bind(void)
 {
-	return write_driver("bind");
+	return file_write(DRIVER "bind", bdf);
 }
 
 static void bind_again(int ret)
 {
 	if (ret)
-		write_driver("bind");
+		file_write(DRIVER "bind", bdf);
 }
 
 /* Returns how many of the failures made @op fail */
@@ -228,6 +215,54 @@ FIXTURE(fail)
 {
 };
 
+/* @fails: without one allocation or the other, it does */
+FIXTURE_VARIANT(fail)
+{
+	struct operation op;
+	bool fails;
+};
+
+FIXTURE_VARIANT_ADD(fail, open)
+{
+	.op = { close_fd, run_open, open_again },
+	.fails = true,
+};
+
+FIXTURE_VARIANT_ADD(fail, mmap)
+{
+	.op = { nothing, run_mmap, unmap_pages },
+	.fails = true,
+};
+
+FIXTURE_VARIANT_ADD(fail, fault)
+{
+	.op = { map_afar, run_fault, unmap_pages },
+};
+
+FIXTURE_VARIANT_ADD(fail, mprotect)
+{
+	.op = { map_pages, run_mprotect, unmap_pages },
+	.fails = true,
+};
+
+FIXTURE_VARIANT_ADD(fail, munmap)
+{
+	.op = { map_pages, run_munmap, unmap_pages },
+	.fails = true,
+};
+
+FIXTURE_VARIANT_ADD(fail, mremap)
+{
+	.op = { map_pages, run_mremap, unmap_pages },
+	.fails = true,
+};
+
+/* What takes mappings away has nothing that could fail */
+FIXTURE_VARIANT_ADD(fail, toggle)
+{
+	.op = { map_pages, run_toggle, toggle_back },
+};
+
 FIXTURE_SETUP(fail)
 {
 	if (!can_fail())
@@ -246,54 +281,9 @@ FIXTURE_TEARDOWN(fail)
 	device_close(&dev);
 }
 
-TEST_F_TIMEOUT(fail, open, 300)
+TEST_F_TIMEOUT(fail, each_allocation, 300)
 {
-	static const struct operation op = { close_fd, run_open, open_again };
-
-	EXPECT_NE(0, fail_each(_metadata, &op));
-}
-
-TEST_F_TIMEOUT(fail, mmap, 300)
-{
-	static const struct operation op = { nothing, run_mmap, unmap_pages };
-
-	EXPECT_NE(0, fail_each(_metadata, &op));
-}
-
-TEST_F_TIMEOUT(fail, fault, 300)
-{
-	static const struct operation op = { map_afar, run_fault, unmap_pages };
-
-	EXPECT_EQ(0, fail_each(_metadata, &op));
-}
-
-TEST_F_TIMEOUT(fail, mprotect, 300)
-{
-	static const struct operation op = { map_pages, run_mprotect, unmap_pages };
-
-	EXPECT_NE(0, fail_each(_metadata, &op));
-}
-
-TEST_F_TIMEOUT(fail, munmap, 300)
-{
-	static const struct operation op = { map_pages, run_munmap, unmap_pages };
-
-	EXPECT_NE(0, fail_each(_metadata, &op));
-}
-
-TEST_F_TIMEOUT(fail, mremap, 300)
-{
-	static const struct operation op = { map_pages, run_mremap, unmap_pages };
-
-	EXPECT_NE(0, fail_each(_metadata, &op));
-}
-
-/* What takes mappings away has nothing that could fail */
-TEST_F_TIMEOUT(fail, toggle, 300)
-{
-	static const struct operation op = { map_pages, run_toggle, toggle_back };
-
-	EXPECT_EQ(0, fail_each(_metadata, &op));
+	EXPECT_EQ(variant->fails, fail_each(_metadata, &variant->op) != 0);
 }
 
 int main(int argc, char **argv)

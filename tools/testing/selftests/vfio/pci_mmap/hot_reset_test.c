@@ -23,21 +23,16 @@ FIXTURE(hot_reset)
 {
 	struct device dev[2];
 	void *map[2];
-	bool same_group;
+	int groups;
 };
 
 FIXTURE_SETUP(hot_reset)
 {
-	int i, ret;
+	int i;
 
 	ASSERT_EQ(0, device_open(&self->dev[0], bdf[0], -1, -1));
-	ret = device_open(&self->dev[1], bdf[1], self->dev[0].container, -1);
-	if (ret == -EBUSY) {
-		self->same_group = true;
-		ret = device_open(&self->dev[1], bdf[1],
-				  self->dev[0].container, self->dev[0].group);
-	}
-	ASSERT_EQ(0, ret);
+	self->groups = device_open_beside(self->dev, bdf[1]);
+	ASSERT_LT(0, self->groups);
 	for (i = 0; i < 2; i++) {
 		self->map[i] = device_map(&self->dev[i], self->dev[i].bar_size,
 					  0);
@@ -54,25 +49,9 @@ FIXTURE_TEARDOWN(hot_reset)
 	device_close(&self->dev[0]);
 }
 
-static int hot_reset(struct device *dev, int groups)
-{
-	size_t size = sizeof(struct vfio_pci_hot_reset) + groups * sizeof(int);
-	struct vfio_pci_hot_reset *reset = calloc(1, size);
-	int ret, i;
-
-	reset->argsz = size;
-	reset->count = groups;
-	for (i = 0; i < groups; i++)
-		reset->group_fds[i] = dev[i].group;
-	ret = ioctl(dev[0].fd, VFIO_DEVICE_PCI_HOT_RESET, reset);
-	ret = ret ? -errno : 0;
-	free(reset);
-	return ret;
-}
-
 TEST_F(hot_reset, both_come_back)
 {
-	ASSERT_EQ(0, hot_reset(self->dev, self->same_group ? 1 : 2));
+	ASSERT_EQ(0, hot_reset(self->dev, self->groups));
 	EXPECT_DATA(0, self->map[0]);
 	EXPECT_DATA(0, self->map[1]);
 }
@@ -80,7 +59,7 @@ TEST_F(hot_reset, both_come_back)
 TEST_F(hot_reset, zap_stays_for_the_one_that_was_off)
 {
 	ASSERT_EQ(0, decode_set(&self->dev[1], false, 2));
-	ASSERT_EQ(0, hot_reset(self->dev, self->same_group ? 1 : 2));
+	ASSERT_EQ(0, hot_reset(self->dev, self->groups));
 	EXPECT_DATA(0, self->map[0]);
 	EXPECT_SIGBUS(self->map[1]);
 	ASSERT_EQ(0, decode_set(&self->dev[1], true, 2));
@@ -90,7 +69,7 @@ TEST_F(hot_reset, zap_stays_for_the_one_that_was_off)
 /* Who does not show every group that is affected does not get to reset */
 TEST_F(hot_reset, refused_without_all_groups)
 {
-	EXPECT_EQ(-EINVAL, hot_reset(self->dev, self->same_group ? 0 : 1));
+	EXPECT_EQ(-EINVAL, hot_reset(self->dev, self->groups - 1));
 	EXPECT_DATA(0, self->map[0]);
 	EXPECT_DATA(0, self->map[1]);
 }

@@ -51,31 +51,16 @@ struct bench {
 	int uevents;
 };
 
-/* The second device may be of the group of the first, and is then to share it */
-static int open_one(struct bench *bench, int i)
-{
-	struct device *first = bench->dev;
-	int ret;
-
-	if (!i)
-		return device_open(first, bench->bdf[0], -1, -1);
-	ret = device_open(&bench->dev[i], bench->bdf[i], first->container, -1);
-	bench->groups = ret == -EBUSY ? 1 : 2;
-	if (ret == -EBUSY)
-		ret = device_open(&bench->dev[i], bench->bdf[i],
-				  first->container, first->group);
-	return ret;
-}
-
 static int start(struct bench *bench)
 {
-	int i, ret = 0;
+	int i, ret = device_open(&bench->dev[0], bench->bdf[0], -1, -1);
 
-	for (i = 0; !ret && i < bench->n; i++) {
-		ret = open_one(bench, i);
-		if (!ret)
-			ret = hammer_start(bench->hammer[i], &bench->dev[i]);
+	if (!ret && bench->n > 1) {
+		bench->groups = device_open_beside(bench->dev, bench->bdf[1]);
+		ret = bench->groups < 0 ? bench->groups : 0;
 	}
+	for (i = 0; !ret && i < bench->n; i++)
+		ret = hammer_start(bench->hammer[i], &bench->dev[i]);
 	return ret;
 }
 
@@ -133,31 +118,19 @@ static int command32(struct bench *bench)
 
 static int d3hot(struct bench *bench)
 {
-	off_t cap = config_capability(&bench->dev[0], PCI_CAP_ID_PM);
-	int ret;
+	int ret = power_set(&bench->dev[0], 3);
 
-	if (!cap)
-		return -ENOTTY;
-	ret = config_write(&bench->dev[0], cap + PCI_PM_CTRL, 2, 3);
 	if (ret)
 		return ret;
 	stay_off(bench);
-	ret = config_write(&bench->dev[0], cap + PCI_PM_CTRL, 2, 0);
+	ret = power_set(&bench->dev[0], 0);
 	/* Some devices come back with their registers reset */
 	return ret ?: decode_set(&bench->dev[0], true, 2);
 }
 
 static int flr(struct bench *bench)
 {
-	off_t cap = config_capability(&bench->dev[0], PCI_CAP_ID_EXP);
-	uint32_t control;
-	int ret;
-
-	if (!cap)
-		return -ENOTTY;
-	ret = config_read(&bench->dev[0], cap + PCI_EXP_DEVCTL, 2, &control);
-	return ret ?: config_write(&bench->dev[0], cap + PCI_EXP_DEVCTL, 2,
-				   control | PCI_EXP_DEVCTL_BCR_FLR);
+	return function_reset(&bench->dev[0]);
 }
 
 static int af_flr(struct bench *bench)
@@ -175,45 +148,26 @@ static int device_reset(struct bench *bench)
 	return ioctl(bench->dev[0].fd, VFIO_DEVICE_RESET) ? -errno : 0;
 }
 
-static int hot_reset(struct bench *bench)
+static int reset_both(struct bench *bench)
 {
-	struct {
-		struct vfio_pci_hot_reset reset;
-		int group[MAX_DEVICES];
-	} hot = {
-		.reset.argsz = sizeof(hot),
-		.reset.count = bench->groups,
-		.group = { bench->dev[0].group, bench->dev[1].group },
-	};
+	int ret;
 
 	/* Up to Linux 6.12 it does not wait for an access that is under way */
-	while (ioctl(bench->dev[0].fd, VFIO_DEVICE_PCI_HOT_RESET, &hot))
-		if (errno != EBUSY)
-			return -errno;
-	return 0;
-}
-
-static int set_low_power(struct device *dev, uint32_t feature)
-{
-	struct vfio_device_feature set = {
-		.argsz = sizeof(set),
-		.flags = VFIO_DEVICE_FEATURE_SET | feature,
-	};
-
-	return ioctl(dev->fd, VFIO_DEVICE_FEATURE, &set) ? -errno : 0;
+	do {
+		ret = hot_reset(bench->dev, bench->groups);
+	} while (ret == -EBUSY);
+	return ret;
 }
 
 static int low_power(struct bench *bench)
 {
-	int ret = set_low_power(&bench->dev[0],
-				VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
+	int ret = low_power_set(&bench->dev[0], true);
 
 	if (ret)
 		return ret;
 	bench->hammer[0]->asleep = true;
 	stay_off(bench);
-	return set_low_power(&bench->dev[0],
-			     VFIO_DEVICE_FEATURE_LOW_POWER_EXIT);
+	return low_power_set(&bench->dev[0], false);
 }
 
 static int sysfs_reset(struct bench *bench)
@@ -397,7 +351,7 @@ static const struct way {
 	{ "flr", 1, flr },
 	{ "af_flr", 1, af_flr },
 	{ "device_reset", 1, device_reset },
-	{ "hot_reset", 2, hot_reset },
+	{ "hot_reset", 2, reset_both },
 	{ "sysfs_reset", 1, sysfs_reset },
 	{ "vf_reset", 1, sysfs_reset },
 	{ "pf_reset", 1, pf_reset },

@@ -12,7 +12,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -221,70 +220,13 @@ static int do_fork(struct bench *bench, const struct command *c)
 	return 1;
 }
 
-static int do_power(const struct command *c)
-{
-	off_t pm = config_capability(&dev, PCI_CAP_ID_PM);
-	uint32_t value;
-	int ret;
-
-	ret = config_read(&dev, pm + PCI_PM_CTRL, 2, &value);
-	if (ret)
-		return ret;
-	value &= ~PCI_PM_CTRL_STATE_MASK;
-	return config_write(&dev, pm + PCI_PM_CTRL, 2,
-			    c->choice ? value : value | 3);
-}
-
-static int do_low_power(const struct command *c)
-{
-	struct vfio_device_feature feature = {
-		.argsz = sizeof(feature),
-		.flags = VFIO_DEVICE_FEATURE_SET |
-			 (c->choice ? VFIO_DEVICE_FEATURE_LOW_POWER_EXIT :
-				      VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY),
-	};
-
-	return ioctl(dev.fd, VFIO_DEVICE_FEATURE, &feature) ? -errno : 0;
-}
-
-static int open_sysfs_reset(void)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset", dev.bdf);
-	return open(path, O_WRONLY | O_CLOEXEC);
-}
-
-static bool has_flr(void)
-{
-	off_t exp = config_capability(&dev, PCI_CAP_ID_EXP);
-	uint32_t value;
-
-	return exp && !config_read(&dev, exp + PCI_EXP_DEVCAP, 4, &value) &&
-	       value & PCI_EXP_DEVCAP_FLR;
-}
-
 static int do_reset(const struct command *c)
 {
-	off_t exp = config_capability(&dev, PCI_CAP_ID_EXP);
-	uint32_t value;
-	int ret, fd;
-
 	if (c->choice == BY_VFIO)
 		return ioctl(dev.fd, VFIO_DEVICE_RESET) ? -errno : 0;
-
-	if (c->choice == BY_FLR) {
-		ret = config_read(&dev, exp + PCI_EXP_DEVCTL, 2, &value);
-		if (ret)
-			return ret;
-		return config_write(&dev, exp + PCI_EXP_DEVCTL, 2,
-				    value | PCI_EXP_DEVCTL_BCR_FLR);
-	}
-
-	fd = open_sysfs_reset();
-	ret = write(fd, "1", 1) == 1 ? 0 : -errno;
-	close(fd);
-	return ret;
+	if (c->choice == BY_FLR)
+		return function_reset(&dev);
+	return sysfs_write(dev.bdf, "reset", "1");
 }
 
 /* 1 in a new process, else 0 */
@@ -348,13 +290,13 @@ static int perform(struct bench *bench, const struct command *c,
 		got->error = decode_set(&dev, c->choice, c->n);
 		break;
 	case POWER:
-		got->error = do_power(c);
+		got->error = power_set(&dev, c->choice ? 0 : 3);
 		break;
 	case RESET:
 		got->error = do_reset(c);
 		break;
 	case LOW_POWER:
-		got->error = do_low_power(c);
+		got->error = low_power_set(&dev, !c->choice);
 		break;
 	case DMA_MAP:
 		got->error = dma_map(&dev, addr, size, iova);
@@ -447,6 +389,7 @@ static bool compare(const struct command *c, const struct outcome *want,
 static int bench_device(struct model *model, const char *bdf)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
+	char path[128];
 	size_t i;
 	void *map;
 	int ret;
@@ -477,10 +420,9 @@ static int bench_device(struct model *model, const char *bdf)
 
 	model->can_sleep = config_capability(&dev, PCI_CAP_ID_PM);
 	model->can_reset[BY_VFIO] = info.flags & VFIO_DEVICE_FLAGS_RESET;
-	model->can_reset[BY_FLR] = has_flr();
-	ret = open_sysfs_reset();
-	model->can_reset[BY_SYSFS] = ret >= 0;
-	close(ret);
+	model->can_reset[BY_FLR] = has_function_reset(&dev);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset", bdf);
+	model->can_reset[BY_SYSFS] = !access(path, W_OK);
 	model_init(model);
 	return 0;
 }

@@ -19,28 +19,6 @@
 
 #include "platform.h"
 
-static int write_file(const char *path, const char *text)
-{
-	ssize_t n;
-	int fd, ret;
-
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = write(fd, text, strlen(text));
-	ret = n < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-int sysfs_write(const char *bdf, const char *file, const char *text)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, file);
-	return write_file(path, text);
-}
-
 void tell_qemu(const char *command)
 {
 	printf("monitor: %s\n", command);
@@ -103,7 +81,7 @@ int vfio_bind(const char *bdf, int uevents)
 	int ret = sysfs_write(bdf, "driver_override", "vfio-pci");
 
 	if (!ret)
-		ret = write_file("/sys/bus/pci/drivers_probe", bdf);
+		ret = file_write("/sys/bus/pci/drivers_probe", bdf);
 	return ret ? ret : uevent_wait(uevents, bdf, "ACTION=bind");
 }
 

@@ -13,8 +13,6 @@
 /* How long to wait for what has to come, in seconds */
 #define PATIENCE 30
 
-/* Write @text to @file of the device @bdf in sysfs */
-int sysfs_write(const char *bdf, const char *file, const char *text);
 /* Give a new device to vfio-pci; @uevents as of before it was there */
 int vfio_bind(const char *bdf, int uevents);
 

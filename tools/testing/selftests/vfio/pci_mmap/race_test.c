@@ -4,7 +4,6 @@
  *
  * Tests named zap_* fail on a kernel that leaves mappings in place.
  */
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -144,18 +143,6 @@ TEST_F_TIMEOUT(race, zap_under_readers, 300)
 
 #define EVENTS "/sys/kernel/tracing/events/vfio_pci_mmap/enable"
 
-static bool trace(const char *on)
-{
-	int fd = open(EVENTS, O_WRONLY);
-	ssize_t n;
-
-	if (fd < 0)
-		return false;
-	n = write(fd, on, 1);
-	close(fd);
-	return n == 1;
-}
-
 /* Has a line with that text been traced? */
 static bool traced(const char *text)
 {
@@ -190,7 +177,7 @@ TEST_F_TIMEOUT(race, zap_huge_and_small, 300)
 	ASSERT_NE(MAP_FAILED, room);
 	map = (void *)(((uintptr_t)room + leaf - 1) & -leaf);
 
-	traces = trace("1");
+	traces = !file_write(EVENTS, "1");
 	ASSERT_EQ(map, mmap(map, leaf, PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_FIXED, self->dev.fd,
 			    self->dev.bar_offset));
@@ -209,7 +196,7 @@ TEST_F_TIMEOUT(race, zap_huge_and_small, 300)
 		EXPECT_TRUE(traced("order 9 result 0x100"));
 		EXPECT_TRUE(traced("order 0 result 0x100"));
 		EXPECT_TRUE(traced("vfio_pci_mmap_zap:"));
-		trace("0");
+		file_write(EVENTS, "0");
 	}
 }
 

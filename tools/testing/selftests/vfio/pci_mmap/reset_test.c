@@ -5,9 +5,7 @@
  * Tests named zap_* fail on a kernel that leaves mappings in place.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -19,6 +17,7 @@
 
 #include "../../kselftest_harness.h"
 #include "device.h"
+#include "hammer.h"
 
 static const char *bdf;
 
@@ -79,17 +78,9 @@ TEST_F(reset, zap_device_reset_while_off)
 
 TEST_F(reset, flr)
 {
-	off_t cap = config_capability(&self->dev, PCI_CAP_ID_EXP);
-	uint32_t value;
-
-	if (!cap)
-		SKIP(return, "%s has no PCI Express capability", bdf);
-	ASSERT_EQ(0, config_read(&self->dev, cap + PCI_EXP_DEVCAP, 4, &value));
-	if (!(value & PCI_EXP_DEVCAP_FLR))
+	if (!has_function_reset(&self->dev))
 		SKIP(return, "%s has no FLR", bdf);
-	ASSERT_EQ(0, config_read(&self->dev, cap + PCI_EXP_DEVCTL, 2, &value));
-	ASSERT_EQ(0, config_write(&self->dev, cap + PCI_EXP_DEVCTL, 2,
-				  value | PCI_EXP_DEVCTL_BCR_FLR));
+	ASSERT_EQ(0, function_reset(&self->dev));
 	EXPECT_WORD();
 }
 
@@ -110,37 +101,22 @@ TEST_F(reset, af_flr)
 
 TEST_F(reset, zap_d3hot)
 {
-	off_t cap = config_capability(&self->dev, PCI_CAP_ID_PM);
 	uint32_t value;
 	int i;
 
-	if (!cap)
+	if (!config_capability(&self->dev, PCI_CAP_ID_PM))
 		SKIP(return, "%s has no power management capability", bdf);
 	for (i = 0; i < 5; i++) {
-		ASSERT_EQ(0, config_read(&self->dev, cap + PCI_PM_CTRL, 2,
-					 &value));
-		value &= ~PCI_PM_CTRL_STATE_MASK;
-		ASSERT_EQ(0, config_write(&self->dev, cap + PCI_PM_CTRL, 2,
-					  value | 3));
+		ASSERT_EQ(0, power_set(&self->dev, 3));
 		EXPECT_SIGBUS(self->map);
 		EXPECT_EQ(-1, pread(self->dev.fd, &value, 4,
 				    self->dev.bar_offset));
 		EXPECT_EQ(EIO, errno);
-		ASSERT_EQ(0, config_write(&self->dev, cap + PCI_PM_CTRL, 2, 0));
+		ASSERT_EQ(0, power_set(&self->dev, 0));
 		/* Some devices come back with their registers reset */
 		ASSERT_EQ(0, decode_set(&self->dev, true, 2));
 		EXPECT_WORD();
 	}
-}
-
-static int low_power(struct device *dev, uint32_t feature)
-{
-	struct vfio_device_feature set = {
-		.argsz = sizeof(set),
-		.flags = VFIO_DEVICE_FEATURE_SET | feature,
-	};
-
-	return ioctl(dev->fd, VFIO_DEVICE_FEATURE, &set) ? -errno : 0;
 }
 
 TEST_F(reset, zap_low_power)
@@ -148,111 +124,43 @@ TEST_F(reset, zap_low_power)
 	int ret, i;
 
 	for (i = 0; i < 5; i++) {
-		ret = low_power(&self->dev,
-				VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
+		ret = low_power_set(&self->dev, true);
 		if (ret == -ENOTTY)
 			SKIP(return, "the kernel has no low-power feature");
 		ASSERT_EQ(0, ret);
 		EXPECT_SIGBUS(self->map);
-		ASSERT_EQ(0, low_power(&self->dev,
-				       VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
+		ASSERT_EQ(0, low_power_set(&self->dev, false));
 		EXPECT_WORD();
 	}
 }
 
-#define READERS 3
 #define RESETS 20
 
-/**
- * struct reader - What a process that reads in a loop tells
- * @data: reads that gave what the device holds
- * @refused: reads that raised a signal or failed
- * @leaked: reads that gave anything else
- * @leak: the first of those
- */
-struct reader {
-	unsigned long data;
-	unsigned long refused;
-	unsigned long leaked;
-	uint32_t leak;
-};
-
-static void read_loop(struct reader *reader, struct device *dev, void *map,
-		      uint32_t word, const bool *stop)
-{
-	uint32_t value;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	while (!__atomic_load_n(stop, __ATOMIC_RELAXED)) {
-		if (map ? try_read(map, &value) :
-		    pread(dev->fd, &value, 4, dev->bar_offset) != 4)
-			reader->refused++;
-		else if (value == word)
-			reader->data++;
-		else if (!reader->leaked++)
-			reader->leak = value;
-	}
-	_exit(0);
-}
-
-/* The reset file of sysfs, which VFIO has no part in */
-static int sysfs_reset(void)
-{
-	char path[128];
-	int fd, ret;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset", bdf);
-	fd = open(path, O_WRONLY);
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, "1", 1) == 1 ? 0 : -errno;
-	close(fd);
-	return ret;
-}
-
 /*
- * Processes that read the BAR while the administrator resets the device wait for
- * the reset: none reads a device that does not answer, none gets a signal. The
- * last of them uses pread().
+ * Processes that access the BAR while the administrator resets the device wait
+ * for the reset: none reaches a device that does not answer, none gets a signal
+ * or an error.
  */
 TEST_F_TIMEOUT(reset, zap_sysfs_reset_under_readers, 120)
 {
-	struct {
-		struct reader reader[READERS];
-		bool stop;
-	} *shared;
-	unsigned long data = 0;
-	int i, status;
+	struct hammer *hammer = hammer_create();
+	struct hammer_count sum;
+	int i;
 
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, shared);
-	for (i = 0; i < READERS; i++)
-		if (!fork())
-			read_loop(&shared->reader[i], &self->dev,
-				  i < READERS - 1 ? self->map : NULL,
-				  self->word, &shared->stop);
+	ASSERT_EQ(0, hammer_start(hammer, &self->dev));
 	for (i = 0; i < RESETS; i++) {
 		usleep(1000);
-		EXPECT_EQ(0, sysfs_reset());
+		EXPECT_EQ(0, sysfs_write(bdf, "reset", "1"));
 	}
-	__atomic_store_n(&shared->stop, true, __ATOMIC_RELAXED);
+	EXPECT_EQ(0, hammer_stop(hammer));
 
-	for (i = 0; i < READERS; i++) {
-		ASSERT_LT(0, wait(&status));
-		EXPECT_EQ(0, status);
-	}
-	for (i = 0; i < READERS; i++) {
-		struct reader *reader = &shared->reader[i];
-
-		EXPECT_EQ(0, reader->leaked)
-			TH_LOG("process %d read the device during a reset, first 0x%x",
-			       i, reader->leak);
-		EXPECT_EQ(0, reader->refused);
-		EXPECT_NE(0, reader->data);
-		data += reader->data;
-	}
-	TH_LOG("%d resets under %lu reads", RESETS, data);
+	sum = hammer_sum(hammer);
+	EXPECT_EQ(0, sum.leaks)
+		TH_LOG("%s reached the device during a reset and gave 0x%x",
+		       hammer->leak.how, hammer->leak.value);
+	EXPECT_EQ(0, sum.sigbus);
+	EXPECT_EQ(0, sum.errors);
+	TH_LOG("%d resets under %lu accesses", RESETS, sum.accesses);
 	EXPECT_WORD();
 }
 
@@ -271,7 +179,7 @@ TEST_F_TIMEOUT(reset, sysfs_reset_against_decode, 120)
 		}
 	}
 	for (i = 0; i < RESETS; i++)
-		EXPECT_EQ(0, sysfs_reset());
+		EXPECT_EQ(0, sysfs_write(bdf, "reset", "1"));
 	kill(pid, SIGKILL);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
