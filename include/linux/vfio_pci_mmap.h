@@ -6,6 +6,7 @@
 #ifndef VFIO_PCI_MMAP_H
 #define VFIO_PCI_MMAP_H
 
+#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
@@ -21,6 +22,8 @@ struct vm_area_struct;
  * @vdev: the device, fixed for the life of the entry
  * @vma: the VMA, fixed for the life of the entry; NULL in the stand-in
  * @node: place in &vfio_pci_mmap_list.head, covered by its lock
+ * @populated: what &vfio_pci_mmap_list.zaps was when the VMA was last populated, 0
+ *	       if never; covered by the lock of the list
  *
  * &vm_area_struct.vm_private_data points here. The VMA owns its entry: mmap()
  * or vm_ops->open creates it, vm_ops->close frees it.
@@ -29,21 +32,31 @@ struct vfio_pci_mmap {
 	struct vfio_pci_core_device	*vdev;
 	struct vm_area_struct		*vma;
 	struct list_head		node;
+	unsigned int			populated;
 };
 
 /**
  * struct vfio_pci_mmap_list - The VMAs that map the BARs of one device
- * @lock: covers @head and @nr_unlisted; taken inside mmap_lock and inside
- *	  &vfio_pci_core_device.memory_lock
+ * @lock: covers @head, @nr_listed and @nr_unlisted; taken inside mmap_lock and
+ *	  inside &vfio_pci_core_device.memory_lock
  * @head: the listed &struct vfio_pci_mmap
  * @standin: entry shared by the VMAs that got none of their own
+ * @nr_listed: how many entries are on @head
  * @nr_unlisted: how many VMAs share @standin
+ * @inserted: a bit for each BAR that may have page-table entries: set before one
+ *	      is inserted, cleared by the zap
+ * @zaps: how many zaps took something away, from 1
+ * @populate: fills VMAs that have not been populated since the last zap
  */
 struct vfio_pci_mmap_list {
-	struct mutex		lock;	/* head and nr_unlisted */
+	struct mutex		lock;	/* head, nr_listed and nr_unlisted */
 	struct list_head	head;
 	struct vfio_pci_mmap	standin;
+	unsigned int		nr_listed;
 	unsigned int		nr_unlisted;
+	unsigned long		inserted;
+	atomic_t		zaps;
+	struct delayed_work	populate;
 };
 
 /**

@@ -17,6 +17,10 @@
  * each of them, because it goes through the i_mmap of the device inode, in the
  * order that the mm relies on for truncation.
  *
+ * The zap leaves out BARs that had nothing inserted since the last one:
+ * mmap_list.inserted has a bit for each, set with both locks held for read, cleared
+ * with either held for write. No other way leads to an entry, so no bit means none.
+ *
  * A VMA belongs to its mm, its entry on the device's list to the VMA (see
  * vfio_pci_mmap_list.c). The device and its inode outlive both: vm_file holds
  * the device open.
@@ -35,15 +39,14 @@
  */
 
 #include <linux/mm.h>
+#include <linux/pfnmap.h>
 #include <linux/rwsem.h>
 
 #include "vfio_pci_mmap.h"
 #include "vfio_pci_mmap_block.h"
 #include "vfio_pci_mmap_list.h"
-#include "vfio_pci_priv.h"
-
-#define CREATE_TRACE_POINTS
 #include "vfio_pci_mmap_trace.h"
+#include "vfio_pci_priv.h"
 
 /* File offset, in pages, of the page of the BAR that @addr maps */
 static pgoff_t vfio_pci_mmap_pgoff(struct vm_area_struct *vma,
@@ -62,11 +65,27 @@ static unsigned long vfio_pci_mmap_pfn(struct vfio_pci_core_device *vdev,
 			(pos & VFIO_PCI_OFFSET_MASK));
 }
 
+/* What of the VMA is in the same page table as the fault: address and pages */
+static unsigned long vfio_pci_mmap_table(struct vm_fault *vmf,
+					 unsigned long *start)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long last = min(vma->vm_end - 1, vmf->address | ~PMD_MASK);
+
+	*start = max(vma->vm_start, vmf->address & PMD_MASK);
+	return ((last - *start) >> PAGE_SHIFT) + 1;
+}
+
 static vm_fault_t vfio_pci_insert_leaf(struct vm_fault *vmf, unsigned long pfn,
 				       unsigned int order)
 {
-	if (!order)
-		return vmf_insert_pfn(vmf->vma, vmf->address, pfn);
+	unsigned long start, nr;
+
+	if (!order) {
+		nr = vfio_pci_mmap_table(vmf, &start);
+		pfn -= (vmf->address - start) >> PAGE_SHIFT;
+		return vmf_insert_pfns(vmf, start, pfn, nr);
+	}
 
 	if (IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) && order == PMD_ORDER)
 		return vmf_insert_pfn_pmd(vmf, pfn, false);
@@ -78,11 +97,12 @@ static vm_fault_t vfio_pci_insert_leaf(struct vm_fault *vmf, unsigned long pfn,
 }
 
 /**
- * vfio_pci_vmf_insert_pfn - Map a leaf if the device answers
+ * vfio_pci_vmf_insert_pfn - Map a leaf, or fill a page table, if the device answers
  * @vdev: the device that @pfn belongs to
- * @vmf: the fault
+ * @vmf: the fault, in a VMA that maps consecutive page frames
  * @pfn: first page frame of the leaf, aligned to @order
- * @order: size of the leaf: 0, PMD_ORDER or PUD_ORDER
+ * @order: size of the leaf: PMD_ORDER, PUD_ORDER, or 0 to fill the page table as
+ *	   far as the VMA goes
  *
  * The one place that makes page-table entries for a device, also for drivers
  * that bring a fault handler of their own.
@@ -98,18 +118,24 @@ vm_fault_t vfio_pci_vmf_insert_pfn(struct vfio_pci_core_device *vdev,
 				   struct vm_fault *vmf, unsigned long pfn,
 				   unsigned int order)
 {
+	unsigned int bar =
+		VFIO_PCI_OFFSET_TO_INDEX((u64)vmf->vma->vm_pgoff << PAGE_SHIFT);
 	vm_fault_t ret;
 
 	lockdep_assert_held_read(&vdev->memory_lock);
 
 	down_read(&vdev->block.lock);
-	if (vfio_pci_blocked(vdev))
+	if (vfio_pci_blocked(vdev)) {
 		/* Not all who come here have waited: let them fault again */
 		ret = VM_FAULT_NOPAGE;
-	else if (vdev->pm_runtime_engaged || !__vfio_pci_memory_enabled(vdev))
+	} else if (vdev->pm_runtime_engaged ||
+		   !__vfio_pci_memory_enabled(vdev)) {
 		ret = VM_FAULT_SIGBUS;
-	else
+	} else {
+		if (bar < PCI_STD_NUM_BARS)
+			set_bit(bar, &vdev->mmap_list.inserted);
 		ret = vfio_pci_insert_leaf(vmf, pfn, order);
+	}
 	up_read(&vdev->block.lock);
 
 	return ret;
@@ -125,8 +151,8 @@ static vm_fault_t vfio_pci_mmap_huge_fault(struct vm_fault *vmf,
 	unsigned long size = PAGE_SIZE << order;
 	unsigned long addr = ALIGN_DOWN(vmf->address, size);
 	vm_fault_t ret = VM_FAULT_FALLBACK;
+	unsigned long pfn, start, pages = 0;
 	pgoff_t pgoff;
-	unsigned long pfn;
 
 	if (addr < vma->vm_start || vma->vm_end - addr < size)
 		return ret;
@@ -143,8 +169,10 @@ static vm_fault_t vfio_pci_mmap_huge_fault(struct vm_fault *vmf,
 	ret = vfio_pci_vmf_insert_pfn(vdev, vmf, pfn, order);
 	up_read(&vdev->memory_lock);
 
+	if (ret == VM_FAULT_NOPAGE)
+		pages = order ? 1UL << order : vfio_pci_mmap_table(vmf, &start);
 	trace_vfio_pci_mmap_fault(vdev->pdev, (u64)pgoff << PAGE_SHIFT, order,
-				  ret);
+				  ret, pages);
 	return ret;
 }
 
@@ -168,7 +196,7 @@ static const struct vm_operations_struct vfio_pci_mmap_ops = {
  * @vma: a shared VMA, whose offset and size lie within a BAR that can be mapped
  *
  * Maps no page yet: whether there is something to map is for the fault to find
- * out.
+ * out. It comes soon by itself, see vfio_pci_mmap_populate.c.
  *
  * Context: In mmap(), mmap_lock held for write. May sleep.
  * Return: 0, or -ENOMEM with @vma as it was.
@@ -197,7 +225,16 @@ int vfio_pci_mmap_bar(struct vfio_pci_core_device *vdev,
 
 	trace_vfio_pci_mmap(vdev->pdev, (u64)vma->vm_pgoff << PAGE_SHIFT,
 			    vma->vm_end - vma->vm_start, vma->vm_start);
+	vfio_pci_populate(vdev);
 	return 0;
+}
+
+/* As bits. A driver with an mmap() of its own may have mapped any of them. */
+static unsigned long vfio_pci_may_be_mapped(struct vfio_pci_core_device *vdev)
+{
+	if (vdev->vdev.ops->mmap != vfio_pci_core_mmap)
+		return GENMASK(PCI_STD_NUM_BARS - 1, 0);
+	return READ_ONCE(vdev->mmap_list.inserted);
 }
 
 /**
@@ -212,8 +249,10 @@ int vfio_pci_mmap_bar(struct vfio_pci_core_device *vdev,
  */
 void vfio_pci_zap_bars(struct vfio_pci_core_device *vdev)
 {
-	loff_t start = VFIO_PCI_INDEX_TO_OFFSET(VFIO_PCI_BAR0_REGION_INDEX);
-	loff_t end = VFIO_PCI_INDEX_TO_OFFSET(VFIO_PCI_ROM_REGION_INDEX);
+	struct address_space *mapping = vdev->vdev.inode->i_mapping;
+	struct vfio_pci_mmap_list *list = &vdev->mmap_list;
+	unsigned long bars;
+	unsigned int bar;
 	u64 began = 0;
 
 	lockdep_assert(lockdep_is_held_type(&vdev->memory_lock, 0) ||
@@ -222,11 +261,20 @@ void vfio_pci_zap_bars(struct vfio_pci_core_device *vdev)
 	if (trace_vfio_pci_mmap_zap_enabled())
 		began = ktime_get_ns();
 
-	unmap_mapping_range(vdev->vdev.inode->i_mapping, start, end - start,
-			    true);
+	bars = vfio_pci_may_be_mapped(vdev);
+	for_each_set_bit(bar, &bars, PCI_STD_NUM_BARS) {
+		unmap_mapping_range(mapping, VFIO_PCI_INDEX_TO_OFFSET(bar),
+				    VFIO_PCI_INDEX_TO_OFFSET(1), true);
+		/* Not before: others who zap would not wait for this one */
+		clear_bit(bar, &list->inserted);
+	}
+	/* Not before: who populates would take what is going away for populated */
+	if (bars)
+		atomic_inc(&list->zaps);
 
 	if (began)
-		trace_vfio_pci_mmap_zap(vdev->pdev, ktime_get_ns() - began);
+		trace_vfio_pci_mmap_zap(vdev->pdev, ktime_get_ns() - began,
+					bars);
 }
 
 /**

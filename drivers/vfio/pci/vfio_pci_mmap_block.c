@@ -118,7 +118,8 @@ void vfio_pci_block(struct vfio_pci_core_device *vdev,
  * @vdev: the device
  * @reason: as in vfio_pci_block(); nothing happens if that was not called
  *
- * Whoever waits goes on, unless there is another reason to wait.
+ * Whoever waits goes on, unless there is another reason to wait, and mappings are
+ * populated again.
  *
  * Context: Any. Does not sleep.
  */
@@ -127,6 +128,7 @@ void vfio_pci_unblock(struct vfio_pci_core_device *vdev,
 {
 	clear_bit(reason, &vdev->block.reasons);
 	wake_up_all(&vdev->block.wait);
+	vfio_pci_populate(vdev);
 }
 
 static int vfio_pci_block_wait(struct vfio_pci_core_device *vdev)

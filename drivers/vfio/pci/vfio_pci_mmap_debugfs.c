@@ -2,7 +2,8 @@
 /*
  * What maps a device: /sys/kernel/debug/vfio/<device>/mappings
  *
- * One line a listed VMA, then the number of those that could not be listed. The
+ * One line a listed VMA, which says whether it has been populated since the last
+ * zap, then the number of those that could not be listed. The
  * file lives in the directory that vfio core makes and removes with the device.
  * Reading it takes mmap_list.lock and no other: a range that changes while it
  * is read may show half-changed.
@@ -29,9 +30,11 @@ static int vfio_pci_mmap_debugfs_show(struct seq_file *seq, void *unused)
 		/* Its mmap_lock is not held, see above */
 		data_race((start = vma->vm_start, size = vma->vm_end - start,
 			   pos = (u64)vma->vm_pgoff << PAGE_SHIFT));
-		seq_printf(seq, "BAR %u offset 0x%llx size 0x%lx at 0x%lx\n",
+		seq_printf(seq, "BAR %u offset 0x%llx size 0x%lx at 0x%lx%s\n",
 			   (unsigned int)VFIO_PCI_OFFSET_TO_INDEX(pos),
-			   pos & VFIO_PCI_OFFSET_MASK, size, start);
+			   pos & VFIO_PCI_OFFSET_MASK, size, start,
+			   entry->populated == atomic_read(&list->zaps) ?
+			   " populated" : "");
 	}
 	seq_printf(seq, "unlisted %u\n", list->nr_unlisted);
 	mutex_unlock(&list->lock);

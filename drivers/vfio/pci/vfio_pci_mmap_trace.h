@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints of BAR mappings: mmap, fault and zap
+ * Tracepoints of BAR mappings: mmap, fault, populate and zap
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM vfio_pci_mmap
@@ -16,6 +16,9 @@
 /*
  * @pos: position in the device file, which gives the BAR and the offset in it
  * @result: of the fault, as VM_FAULT_*
+ * @pages: how many pages what was inserted maps
+ * @mapped: how many bytes of the VMA are mapped by now
+ * @bars: which BARs had something to zap, as bits
  */
 
 TRACE_EVENT(vfio_pci_mmap,
@@ -40,34 +43,59 @@ TRACE_EVENT(vfio_pci_mmap,
 
 TRACE_EVENT(vfio_pci_mmap_fault,
 	    TP_PROTO(struct pci_dev *pdev, u64 pos, unsigned int order,
-		     vm_fault_t result),
-	    TP_ARGS(pdev, pos, order, result),
+		     vm_fault_t result, unsigned long pages),
+	    TP_ARGS(pdev, pos, order, result, pages),
 	    TP_STRUCT__entry(__string(dev, pci_name(pdev))
 			     __field(u64, pos)
 			     __field(unsigned int, order)
 			     __field(unsigned int, result)
+			     __field(unsigned long, pages)
 	    ),
 	    TP_fast_assign(__assign_str(dev);
 			   __entry->pos = pos;
 			   __entry->order = order;
 			   __entry->result = (__force unsigned int)result;
+			   __entry->pages = pages;
 	    ),
-	    TP_printk("%s BAR %llu offset 0x%llx order %u result 0x%x",
+	    TP_printk("%s BAR %llu offset 0x%llx order %u result 0x%x pages %lu",
 		      __get_str(dev), VFIO_PCI_OFFSET_TO_INDEX(__entry->pos),
 		      __entry->pos & VFIO_PCI_OFFSET_MASK, __entry->order,
-		      __entry->result)
+		      __entry->result, __entry->pages)
+);
+
+TRACE_EVENT(vfio_pci_mmap_populate,
+	    TP_PROTO(struct pci_dev *pdev, u64 pos, unsigned long size,
+		     unsigned long mapped),
+	    TP_ARGS(pdev, pos, size, mapped),
+	    TP_STRUCT__entry(__string(dev, pci_name(pdev))
+			     __field(u64, pos)
+			     __field(unsigned long, size)
+			     __field(unsigned long, mapped)
+	    ),
+	    TP_fast_assign(__assign_str(dev);
+			   __entry->pos = pos;
+			   __entry->size = size;
+			   __entry->mapped = mapped;
+	    ),
+	    TP_printk("%s BAR %llu offset 0x%llx size 0x%lx mapped 0x%lx",
+		      __get_str(dev), VFIO_PCI_OFFSET_TO_INDEX(__entry->pos),
+		      __entry->pos & VFIO_PCI_OFFSET_MASK, __entry->size,
+		      __entry->mapped)
 );
 
 TRACE_EVENT(vfio_pci_mmap_zap,
-	    TP_PROTO(struct pci_dev *pdev, u64 duration),
-	    TP_ARGS(pdev, duration),
+	    TP_PROTO(struct pci_dev *pdev, u64 duration, unsigned long bars),
+	    TP_ARGS(pdev, duration, bars),
 	    TP_STRUCT__entry(__string(dev, pci_name(pdev))
 			     __field(u64, duration)
+			     __field(unsigned long, bars)
 	    ),
 	    TP_fast_assign(__assign_str(dev);
 			   __entry->duration = duration;
+			   __entry->bars = bars;
 	    ),
-	    TP_printk("%s took %llu ns", __get_str(dev), __entry->duration)
+	    TP_printk("%s took %llu ns bars 0x%lx", __get_str(dev),
+		      __entry->duration, __entry->bars)
 );
 
 #endif /* _TRACE_VFIO_PCI_MMAP_H */
