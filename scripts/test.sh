@@ -5,8 +5,8 @@
 # them in it. Prints their TAP, then 'N passed, N failed, N skipped'. A kernel
 # with DEBUG also has the model-based test for longer, and scripts/jobs/leaks.
 #
-# On the eager variant the tests named zap_* have to fail: one that does not is
-# a failure, and one that does counts as passed.
+# On the eager variant the tests named zap_* or more_* have to fail: one that does
+# not is a failure, and one that does counts as passed.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -28,7 +28,7 @@ fi
 	"$build/$base/selftests$suffix/vfio/pci_mmap=/selftests" |
 	tee "$out/tap" || status=$?
 
-awk -v must_fail="$([[ $variant == eager ]] && echo .zap_)" \
+awk -v must_fail="$([[ $variant == eager ]] && echo '[.](zap|more)_')" \
 	-v status=$status '
 	function count(verdict, name, why) {
 		n[verdict]++
@@ -59,7 +59,7 @@ awk -v must_fail="$([[ $variant == eager ]] && echo .zap_)" \
 		full = program ":" ($1 == "not" ? $4 : $3)
 		if (/# SKIP/)
 			count("skipped", full, substr($0, index($0, "# SKIP") + 6))
-		else if (must_fail && index(full, must_fail))
+		else if (must_fail && full ~ must_fail)
 			count($1 == "not" ? "passed" : "failed", full,
 			      $1 == "not" ? " fails as it must: " said : \
 			      " passes, but must fail here")

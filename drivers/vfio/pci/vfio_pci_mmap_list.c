@@ -14,9 +14,10 @@
  *
  * vdev->mmap_list.lock covers the list, the counts and what the entries say of
  * being populated. It nests inside mmap_lock and inside vdev->memory_lock, and
- * nothing is allocated while it is held. An entry's vdev and vma never change. While the lock is held, the
- * VMA of a listed entry exists, because vm_ops->close comes before it is freed;
- * what the VMA says of its range may change unless its mmap_lock is held too.
+ * nothing is allocated while it is held. An entry's vdev and vma never change.
+ * While the lock is held, the VMA of a listed entry exists, because vm_ops->close
+ * comes before it is freed; what the VMA says of its range may change unless its
+ * mmap_lock is held too.
  */
 
 #include <linux/mm.h>

@@ -12,10 +12,12 @@
  * decode to find out how large the BARs are, does not pay for it, and a device that
  * is mapped piece by piece is gone through once.
  *
- * No lock is held from one leaf to the next but mmap_lock for read, so it is in
- * nobody's way: a zap waits for a leaf at most, as it does for any fault. Where
- * mmap_lock is taken, the VMA has to wait for another time. The work holds the mm
- * only while it is at one of its VMAs.
+ * A process that ends must not find that its mm lives on, and with it the device
+ * open, because somebody is populating it. So the mm is not held: mmap_lock is
+ * taken for write, which is what exit_mmap() waits for, and then nothing is done to
+ * an mm without users. It is taken for one leaf at a time, and where it is not to be
+ * had at once, that is left for later. No other lock is held from one leaf to the
+ * next, so a zap waits for a leaf at most, as it does for any fault.
  *
  * Memory is the owner's. Page tables are charged to the memory cgroup of the mm,
  * and where there is no room in it, or little memory at all, populating stops.
@@ -70,100 +72,129 @@ static unsigned long vfio_pci_populate_mapped(struct vm_area_struct *vma,
 	return size;
 }
 
-/* Returns false if the device does not answer, so nothing can be mapped */
-static bool vfio_pci_populate_vma(struct vfio_pci_core_device *vdev,
-				  struct vm_area_struct *vma)
+/**
+ * struct vfio_pci_populate - How far it is
+ * @vdev: the device
+ * @zaps: &vfio_pci_mmap_list.zaps when it began: a zap since then means that all of
+ *	  it has to be done again
+ * @left: how many VMAs have not been looked at
+ * @mm: mm of the current VMA
+ * @addr: up to where that is mapped
+ * @limit: how many bytes of page tables @mm may come to have by this
+ * @silent: the device does not answer, so there is nothing to map
+ */
+struct vfio_pci_populate {
+	struct vfio_pci_core_device	*vdev;
+	unsigned int			zaps;
+	unsigned int			left;
+	struct mm_struct		*mm;
+	unsigned long			addr;
+	unsigned long			limit;
+	bool				silent;
+};
+
+/* Go to the next VMA that has to be populated. Returns false if there is none. */
+static bool vfio_pci_populate_next(struct vfio_pci_populate *pop)
 {
-	unsigned int flags = FAULT_FLAG_REMOTE | FAULT_FLAG_ALLOW_RETRY |
-			     FAULT_FLAG_RETRY_NOWAIT;
-	unsigned long limit = mm_pgtables_bytes(vma->vm_mm) +
-			      VFIO_PCI_POPULATE_TABLES * PAGE_SIZE;
-	unsigned long addr = vma->vm_start;
-	vm_fault_t ret = 0;
-
-	while (addr < vma->vm_end && mm_pgtables_bytes(vma->vm_mm) < limit) {
-		unsigned long mapped = vfio_pci_populate_mapped(vma, addr);
-
-		if (!mapped) {
-			if (!vfio_pci_populate_may_allocate())
-				break;
-			ret = handle_mm_fault(vma, addr, flags, NULL);
-			if (ret & (VM_FAULT_ERROR | VM_FAULT_RETRY))
-				break;
-			mapped = vfio_pci_populate_mapped(vma, addr);
-			if (!mapped)
-				break;
-		}
-
-		addr += mapped;
-		cond_resched();
-	}
-
-	trace_vfio_pci_mmap_populate(vdev->pdev,
-				     (u64)vma->vm_pgoff << PAGE_SHIFT,
-				     vma->vm_end - vma->vm_start,
-				     addr - vma->vm_start);
-	return !(ret & (VM_FAULT_SIGBUS | VM_FAULT_RETRY));
-}
-
-/* The mm of the next VMA to populate, with a reference, and where the VMA is */
-static struct mm_struct *
-vfio_pci_populate_next(struct vfio_pci_mmap_list *list, unsigned int zaps,
-		       unsigned int *left, unsigned long *addr)
-{
-	struct mm_struct *mm = NULL;
+	struct vfio_pci_mmap_list *list = &pop->vdev->mmap_list;
+	bool found = false;
 
 	mutex_lock(&list->lock);
-	for (*left = min(*left, list->nr_listed); *left && !mm; --*left) {
+	for (pop->left = min(pop->left, list->nr_listed); pop->left && !found;
+	     pop->left--) {
 		struct vfio_pci_mmap *entry =
 			list_first_entry(&list->head, struct vfio_pci_mmap,
 					 node);
 
 		list_move_tail(&entry->node, &list->head);
-		if (entry->populated == zaps ||
-		    !mmget_not_zero(entry->vma->vm_mm))
+		if (entry->populated == pop->zaps)
 			continue;
-		mm = entry->vma->vm_mm;
-		/* Without mmap_lock: whether it is there still has to be seen */
-		*addr = data_race(entry->vma->vm_start);
+		found = true;
+		pop->mm = entry->vma->vm_mm;
+		mmgrab(pop->mm);
+		/* Without mmap_lock: whether it is there has still to be seen */
+		pop->addr = data_race(entry->vma->vm_start);
+		pop->limit = mm_pgtables_bytes(pop->mm) +
+			     VFIO_PCI_POPULATE_TABLES * PAGE_SIZE;
 	}
 	mutex_unlock(&list->lock);
-	return mm;
+	return found;
 }
 
-/* Returns false if there is no point in going on with other VMAs */
-static bool vfio_pci_populate_addr(struct vfio_pci_core_device *vdev,
-				   struct mm_struct *mm, unsigned long addr,
-				   unsigned int zaps)
+/* The VMA where it is, unless that is something else by now */
+static struct vm_area_struct *
+vfio_pci_populate_vma(struct vfio_pci_populate *pop)
 {
-	struct vm_area_struct *vma = vma_lookup(mm, addr);
+	struct vfio_pci_mmap *entry;
+	struct vm_area_struct *vma;
+
+	/* Nobody has it any more, and exit_mmap() waits for mmap_lock */
+	if (!atomic_read(&pop->mm->mm_users))
+		return NULL;
+
+	vma = vma_lookup(pop->mm, pop->addr);
+	if (!vma || !vma->vm_ops || vma->vm_ops->close != vfio_pci_mmap_list_close)
+		return NULL;
+	entry = vma->vm_private_data;
+	return entry->vdev == pop->vdev ? vma : NULL;
+}
+
+/* Map a leaf. Returns false if there is no point in going on with the VMA. */
+static bool vfio_pci_populate_leaf(struct vfio_pci_populate *pop,
+				   struct vm_area_struct *vma)
+{
+	unsigned long mapped = vfio_pci_populate_mapped(vma, pop->addr);
+	vm_fault_t ret;
+
+	if (!mapped) {
+		if (mm_pgtables_bytes(pop->mm) >= pop->limit ||
+		    !vfio_pci_populate_may_allocate())
+			return false;
+
+		ret = handle_mm_fault(vma, pop->addr, FAULT_FLAG_REMOTE |
+				      FAULT_FLAG_ALLOW_RETRY |
+				      FAULT_FLAG_RETRY_NOWAIT, NULL);
+		pop->silent = ret & (VM_FAULT_SIGBUS | VM_FAULT_RETRY);
+		mapped = vfio_pci_populate_mapped(vma, pop->addr);
+	}
+
+	pop->addr += mapped;
+	return mapped && pop->addr < vma->vm_end;
+}
+
+/* Map a leaf of the current VMA. Returns false if there is no more to map. */
+static bool vfio_pci_populate_step(struct vfio_pci_populate *pop)
+{
+	struct vm_area_struct *vma = vfio_pci_populate_vma(pop);
+	struct vfio_pci_mmap_list *list = &pop->vdev->mmap_list;
 	struct mem_cgroup *memcg, *old;
 	struct vfio_pci_mmap *entry;
-	bool answers = true;
+	bool more = false;
 
-	mmap_assert_locked(mm);
+	mmap_assert_write_locked(pop->mm);
 
-	/* Something else may be there by now */
-	if (!vma || !vma->vm_ops || vma->vm_ops->close != vfio_pci_mmap_list_close)
-		return true;
-	entry = vma->vm_private_data;
-	if (entry->vdev != vdev)
-		return true;
+	if (!vma)
+		return false;
 
 	if (vma->vm_flags & (VM_READ | VM_WRITE)) {
-		memcg = get_mem_cgroup_from_mm(mm);
+		memcg = get_mem_cgroup_from_mm(pop->mm);
 		old = set_active_memcg(memcg);
-		answers = vfio_pci_populate_vma(vdev, vma);
+		more = vfio_pci_populate_leaf(pop, vma);
 		set_active_memcg(old);
 		mem_cgroup_put(memcg);
 	}
+	if (more || pop->silent)
+		return more;
 
-	if (answers) {
-		mutex_lock(&vdev->mmap_list.lock);
-		entry->populated = zaps;
-		mutex_unlock(&vdev->mmap_list.lock);
-	}
-	return answers;
+	trace_vfio_pci_mmap_populate(pop->vdev->pdev,
+				     (u64)vma->vm_pgoff << PAGE_SHIFT,
+				     vma->vm_end - vma->vm_start,
+				     pop->addr - vma->vm_start);
+	entry = vma->vm_private_data;
+	mutex_lock(&list->lock);
+	entry->populated = pop->zaps;
+	mutex_unlock(&list->lock);
+	return false;
 }
 
 static void vfio_pci_populate_work(struct work_struct *work)
@@ -171,24 +202,26 @@ static void vfio_pci_populate_work(struct work_struct *work)
 	struct vfio_pci_mmap_list *list =
 		container_of(to_delayed_work(work), struct vfio_pci_mmap_list,
 			     populate);
-	struct vfio_pci_core_device *vdev =
-		container_of(list, struct vfio_pci_core_device, mmap_list);
-	/* A zap from now on makes all that is done here be done again */
-	unsigned int zaps = atomic_read(&list->zaps);
-	unsigned int left = UINT_MAX;
-	bool answers = true;
-	struct mm_struct *mm;
-	unsigned long addr;
+	struct vfio_pci_populate pop = {
+		.vdev = container_of(list, struct vfio_pci_core_device,
+				     mmap_list),
+		.zaps = atomic_read(&list->zaps),
+		.left = UINT_MAX,
+	};
+	bool more;
 
-	while (answers &&
-	       (mm = vfio_pci_populate_next(list, zaps, &left, &addr))) {
-		if (mmap_read_trylock(mm)) {
-			answers = vfio_pci_populate_addr(vdev, mm, addr, zaps);
-			mmap_read_unlock(mm);
-		} else {
-			vfio_pci_populate(vdev);
-		}
-		mmput_async(mm);
+	while (!pop.silent && vfio_pci_populate_next(&pop)) {
+		do {
+			more = mmap_write_trylock(pop.mm);
+			if (!more) {
+				vfio_pci_populate(pop.vdev);
+				break;
+			}
+			more = vfio_pci_populate_step(&pop);
+			mmap_write_unlock(pop.mm);
+			cond_resched();
+		} while (more);
+		mmdrop(pop.mm);
 	}
 }
 

@@ -2,6 +2,7 @@
 /*
  * A device that is bound to vfio-pci, and accesses to it that may not succeed
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <linux/pci_regs.h>
@@ -217,6 +219,43 @@ void *device_map(struct device *dev, size_t size, off_t offset)
 {
 	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, dev->fd,
 		    dev->bar_offset + offset);
+}
+
+long device_touch(const void *map, size_t size)
+{
+	struct rusage before, after;
+	uint32_t value;
+	size_t offset;
+
+	/* Once for the pages that the measuring needs */
+	getrusage(RUSAGE_THREAD, &after);
+	getrusage(RUSAGE_THREAD, &before);
+	for (offset = 0; offset < size; offset += getpagesize()) {
+		if (try_read(map + offset, &value))
+			return -1;
+	}
+	getrusage(RUSAGE_THREAD, &after);
+	return after.ru_minflt - before.ru_minflt;
+}
+
+uint64_t device_bar_address(struct device *dev)
+{
+	unsigned long long start = 0;
+	char path[PATH_MAX];
+	unsigned int i;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource",
+		 dev->bdf);
+	file = fopen(path, "r");
+	if (!file)
+		return 0;
+	for (i = 0; i <= dev->bar; i++) {
+		if (fscanf(file, "%llx %*x %*x", &start) != 1)
+			start = 0;
+	}
+	fclose(file);
+	return start;
 }
 
 uint32_t device_word(off_t offset)

@@ -51,6 +51,10 @@ void device_close(struct device *dev);
 void *device_map(struct device *dev, size_t size, off_t offset);
 /* Fill the BAR with what device_word() gives; -ENOTTY if it does not keep it */
 int device_fill(struct device *dev, void *map);
+/* Read a word of each page; return how many page faults that took */
+long device_touch(const void *map, size_t size);
+/* Physical address of the BAR, or 0 */
+uint64_t device_bar_address(struct device *dev);
 /* What device_fill() wrote into the page at @offset of the BAR */
 uint32_t device_word(off_t offset);
 

@@ -4,6 +4,8 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "listing.h"
 
@@ -25,6 +27,7 @@ int listing_read(struct listing *listing, const char *bdf)
 			   &bar, &offset, &size, &addr) == 4) {
 			listing->listed++;
 			listing->bytes += size;
+			listing->populated += !!strstr(line, " populated");
 		} else if (sscanf(line, "unlisted %u",
 				  &listing->unlisted) != 1) {
 			fclose(file);
@@ -33,4 +36,20 @@ int listing_read(struct listing *listing, const char *bdf)
 	}
 	fclose(file);
 	return 0;
+}
+
+int listing_wait_populated(const char *bdf)
+{
+	struct listing listing;
+	int i, ret;
+
+	for (i = 0; i < 2000; i++) {
+		ret = listing_read(&listing, bdf);
+		if (ret)
+			return ret == -ENOENT ? 0 : ret;
+		if (listing.populated == listing.listed)
+			return 0;
+		usleep(5000);
+	}
+	return -ETIMEDOUT;
 }

@@ -11,15 +11,22 @@
  * struct listing - What maps a device
  * @listed: number of VMAs on the list
  * @bytes: how much of the BAR they map together
+ * @populated: how many of the listed ones have been populated since the last zap
  * @unlisted: number of VMAs that got no entry
  */
 struct listing {
 	unsigned int listed;
 	size_t bytes;
+	unsigned int populated;
 	unsigned int unlisted;
 };
 
 /* Return 0, or a negative errno: -ENOENT if the kernel does not tell */
 int listing_read(struct listing *listing, const char *bdf);
+/*
+ * Wait until all that is listed is populated: 0, or -ETIMEDOUT. A kernel that does
+ * not tell does not populate either, and there is nothing to wait for.
+ */
+int listing_wait_populated(const char *bdf);
 
 #endif /* PCI_MMAP_LISTING_H */

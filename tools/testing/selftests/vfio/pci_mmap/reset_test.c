@@ -18,6 +18,7 @@
 #include "../../kselftest_harness.h"
 #include "device.h"
 #include "hammer.h"
+#include "listing.h"
 
 static const char *bdf;
 
@@ -184,6 +185,51 @@ TEST_F_TIMEOUT(reset, sysfs_reset_against_decode, 120)
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
 	EXPECT_WORD();
+}
+
+/* After each way back to life the BAR is mapped before anybody faults */
+#define EXPECT_NO_FAULT() do {						\
+	ASSERT_EQ(0, listing_wait_populated(bdf));			\
+	EXPECT_EQ(0, device_touch(self->map, getpagesize()));		\
+} while (0)
+
+TEST_F(reset, populated_after_device_reset)
+{
+	if (!can_reset(&self->dev))
+		SKIP(return, "%s cannot be reset", bdf);
+	ASSERT_EQ(0, ioctl(self->dev.fd, VFIO_DEVICE_RESET));
+	EXPECT_NO_FAULT();
+}
+
+TEST_F(reset, populated_after_flr)
+{
+	if (!has_function_reset(&self->dev))
+		SKIP(return, "%s has no function-level reset", bdf);
+	ASSERT_EQ(0, function_reset(&self->dev));
+	EXPECT_NO_FAULT();
+}
+
+TEST_F(reset, populated_after_sysfs_reset)
+{
+	if (sysfs_write(bdf, "reset", "1"))
+		SKIP(return, "%s cannot be reset by sysfs", bdf);
+	EXPECT_NO_FAULT();
+}
+
+TEST_F(reset, populated_after_d3hot)
+{
+	if (power_set(&self->dev, 3))
+		SKIP(return, "%s has no power management", bdf);
+	ASSERT_EQ(0, power_set(&self->dev, 0));
+	EXPECT_NO_FAULT();
+}
+
+TEST_F(reset, populated_after_low_power)
+{
+	if (low_power_set(&self->dev, true))
+		SKIP(return, "%s cannot be put to sleep", bdf);
+	ASSERT_EQ(0, low_power_set(&self->dev, false));
+	EXPECT_NO_FAULT();
 }
 
 int main(int argc, char **argv)
