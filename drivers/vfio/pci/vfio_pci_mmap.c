@@ -251,8 +251,7 @@ void vfio_pci_zap_bars(struct vfio_pci_core_device *vdev)
 {
 	struct address_space *mapping = vdev->vdev.inode->i_mapping;
 	struct vfio_pci_mmap_list *list = &vdev->mmap_list;
-	unsigned long bars;
-	unsigned int bar;
+	unsigned long bars, left;
 	u64 began = 0;
 
 	lockdep_assert(lockdep_is_held_type(&vdev->memory_lock, 0) ||
@@ -262,15 +261,19 @@ void vfio_pci_zap_bars(struct vfio_pci_core_device *vdev)
 		began = ktime_get_ns();
 
 	bars = vfio_pci_may_be_mapped(vdev);
-	for_each_set_bit(bar, &bars, PCI_STD_NUM_BARS) {
-		unmap_mapping_range(mapping, VFIO_PCI_INDEX_TO_OFFSET(bar),
-				    VFIO_PCI_INDEX_TO_OFFSET(1), true);
-		/* Not before: others who zap would not wait for this one */
-		clear_bit(bar, &list->inserted);
-	}
-	/* Not before: who populates would take what is going away for populated */
-	if (bars)
+	for (left = bars; left; left &= left - 1)
+		unmap_mapping_pages(mapping,
+				    VFIO_PCI_INDEX_TO_OFFSET(__ffs(left)) >> PAGE_SHIFT,
+				    VFIO_PCI_INDEX_TO_OFFSET(1) >> PAGE_SHIFT,
+				    true);
+	if (bars) {
+		/*
+		 * Not before: others who zap would not wait for this one, and who
+		 * populates would take what is going away for populated.
+		 */
+		WRITE_ONCE(list->inserted, 0);
 		atomic_inc(&list->zaps);
+	}
 
 	if (began)
 		trace_vfio_pci_mmap_zap(vdev->pdev, ktime_get_ns() - began,

@@ -258,6 +258,23 @@ uint64_t device_bar_address(struct device *dev)
 	return start;
 }
 
+#define LEAF (2UL << 20)
+
+void *device_map_out_of_line(struct device *dev)
+{
+	uintptr_t addr;
+	void *room;
+
+	room = mmap(NULL, dev->bar_size + 2 * LEAF, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (room == MAP_FAILED)
+		return room;
+	addr = ((uintptr_t)room + LEAF) & -LEAF;
+	addr += (device_bar_address(dev) & (LEAF - 1)) + getpagesize();
+	return mmap((void *)addr, dev->bar_size, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_FIXED, dev->fd, dev->bar_offset);
+}
+
 uint32_t device_word(off_t offset)
 {
 	return 0xba500000 | (offset / getpagesize() & 0xfffff);

@@ -49,6 +49,8 @@ void device_close(struct device *dev);
 
 /* Map part of the BAR; MAP_FAILED and errno as mmap() */
 void *device_map(struct device *dev, size_t size, off_t offset);
+/* Map all of the BAR at an address where no huge leaf fits */
+void *device_map_out_of_line(struct device *dev);
 /* Fill the BAR with what device_word() gives; -ENOTTY if it does not keep it */
 int device_fill(struct device *dev, void *map);
 /* Read a word of each page; return how many page faults that took */

@@ -44,23 +44,6 @@ FIXTURE_TEARDOWN(populate)
 	device_close(&self->dev);
 }
 
-/* Map all of the BAR at an address where no huge leaf fits */
-static void *map_out_of_line(struct device *dev)
-{
-	size_t page = getpagesize();
-	uintptr_t addr;
-	void *room;
-
-	room = mmap(NULL, dev->bar_size + 2 * TABLE, PROT_NONE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (room == MAP_FAILED)
-		return room;
-	addr = ((uintptr_t)room + TABLE) & -TABLE;
-	addr += (device_bar_address(dev) & (TABLE - 1)) + page;
-	return mmap((void *)addr, dev->bar_size, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_FIXED, dev->fd, dev->bar_offset);
-}
-
 TEST_F(populate, after_mmap)
 {
 	void *map = device_map(&self->dev, self->size, 0);
@@ -166,7 +149,7 @@ TEST_F(populate, zap_populated)
 TEST_F(populate, table_by_fault)
 {
 	size_t tables = self->size / TABLE + 1;
-	void *map = map_out_of_line(&self->dev);
+	void *map = device_map_out_of_line(&self->dev);
 
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_GE(tables, device_touch(map, self->size));
@@ -180,7 +163,7 @@ TEST_F(populate, table_by_fault)
 /* A fault at either end of a VMA stays within the VMA */
 TEST_F(populate, table_of_a_window)
 {
-	void *map = map_out_of_line(&self->dev);
+	void *map = device_map_out_of_line(&self->dev);
 	size_t window = 16 * self->page;
 	uint32_t value;
 
@@ -190,6 +173,53 @@ TEST_F(populate, table_of_a_window)
 	EXPECT_GE(1, device_touch(map + window, window));
 	EXPECT_EQ(SIGSEGV, try_read(map + window - self->page, &value));
 	EXPECT_EQ(SIGSEGV, try_read(map + 2 * window, &value));
+}
+
+#define TRACING "/sys/kernel/tracing/"
+#define ZAP TRACING "events/vfio_pci_mmap/vfio_pci_mmap_zap/enable"
+
+/* How many zaps have been traced that had nothing to do, and the others */
+static void count_zaps(int *idle, int *busy)
+{
+	FILE *file = fopen(TRACING "trace", "r");
+	char line[256], *bars;
+
+	*idle = 0;
+	*busy = 0;
+	while (file && fgets(line, sizeof(line), file)) {
+		bars = strstr(line, " bars 0x");
+		if (bars && strtoul(bars + 8, NULL, 16))
+			++*busy;
+		else if (bars)
+			++*idle;
+	}
+	if (file)
+		fclose(file);
+}
+
+/* Decode may be toggled as often as you like over a BAR that nobody touches */
+TEST_F(populate, more_zap_of_nothing)
+{
+	void *map = device_map(&self->dev, self->size, 0);
+	int i, idle, busy, idle_before, busy_before;
+	uint32_t value;
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, try_read(map, &value));
+	count_zaps(&idle_before, &busy_before);
+	ASSERT_EQ(0, file_write(ZAP, "1"));
+	for (i = 0; i < 50; i++) {
+		ASSERT_EQ(0, decode_set(&self->dev, false, 2));
+		ASSERT_EQ(0, decode_set(&self->dev, true, 2));
+	}
+	ASSERT_EQ(0, file_write(ZAP, "0"));
+	count_zaps(&idle, &busy);
+	idle -= idle_before;
+	busy -= busy_before;
+	EXPECT_EQ(50, idle + busy);
+	/* The first one; more if somebody was faster to populate */
+	EXPECT_LE(1, busy);
+	EXPECT_LE(25, idle);
 }
 
 #define GROUP "/sys/fs/cgroup/pci_mmap"
@@ -284,7 +314,7 @@ TEST_F(cgroup, charged)
 		if (group_write("cgroup.procs", "0"))
 			_exit(254);
 		before = group_read("memory.stat", "pagetables");
-		if (map_out_of_line(&self->dev) == MAP_FAILED ||
+		if (device_map_out_of_line(&self->dev) == MAP_FAILED ||
 		    listing_wait_populated(bdf))
 			_exit(255);
 		/* It takes the kernel a while to sum up what it counts */
@@ -322,7 +352,7 @@ TEST_F(cgroup, more_limited)
 		if (group_limit(room))
 			_exit(253);
 		for (i = 0; i < MAPS; i++) {
-			map[i] = map_out_of_line(&self->dev);
+			map[i] = device_map_out_of_line(&self->dev);
 			if (map[i] == MAP_FAILED)
 				_exit(252);
 		}
