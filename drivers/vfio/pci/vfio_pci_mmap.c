@@ -229,12 +229,55 @@ int vfio_pci_mmap_bar(struct vfio_pci_core_device *vdev,
 	return 0;
 }
 
-/* As bits. A driver with an mmap() of its own may have mapped any of them. */
-static unsigned long vfio_pci_may_be_mapped(struct vfio_pci_core_device *vdev)
+/* Returns what was zapped: a bit for each BAR */
+static __always_inline unsigned long
+vfio_pci_zap_inserted(struct vfio_pci_core_device *vdev)
 {
-	if (vdev->vdev.ops->mmap != vfio_pci_core_mmap)
-		return GENMASK(PCI_STD_NUM_BARS - 1, 0);
-	return READ_ONCE(vdev->mmap_list.inserted);
+	struct vfio_pci_mmap_list *list = &vdev->mmap_list;
+	unsigned long bars = READ_ONCE(list->inserted), left;
+
+	/* Whoever brings an mmap() may have mapped any of them */
+	if (unlikely(vdev->vdev.ops->mmap != vfio_pci_core_mmap))
+		bars = GENMASK(PCI_STD_NUM_BARS - 1, 0);
+
+	if (!bars)
+		return 0;
+
+	left = bars;
+	do {
+		unmap_mapping_pages(vdev->vdev.inode->i_mapping,
+				    VFIO_PCI_INDEX_TO_OFFSET(__ffs(left)) >> PAGE_SHIFT,
+				    VFIO_PCI_INDEX_TO_OFFSET(1) >> PAGE_SHIFT,
+				    true);
+		left &= left - 1;
+	} while (left);
+
+	/*
+	 * Not before: others who zap would not wait for this one, and who populates
+	 * would take what is going away for populated.
+	 */
+	WRITE_ONCE(list->inserted, 0);
+	atomic_inc(&list->zaps);
+	return bars;
+}
+
+static noinline void vfio_pci_zap_traced(struct vfio_pci_core_device *vdev)
+{
+	u64 began = ktime_get_ns();
+	unsigned long bars = vfio_pci_zap_inserted(vdev);
+
+	trace_vfio_pci_mmap_zap(vdev->pdev, ktime_get_ns() - began, bars);
+}
+
+static __always_inline void vfio_pci_zap(struct vfio_pci_core_device *vdev)
+{
+	lockdep_assert(lockdep_is_held_type(&vdev->memory_lock, 0) ||
+		       lockdep_is_held_type(&vdev->block.lock, 0));
+
+	if (trace_vfio_pci_mmap_zap_enabled())
+		vfio_pci_zap_traced(vdev);
+	else
+		vfio_pci_zap_inserted(vdev);
 }
 
 /**
@@ -249,35 +292,7 @@ static unsigned long vfio_pci_may_be_mapped(struct vfio_pci_core_device *vdev)
  */
 void vfio_pci_zap_bars(struct vfio_pci_core_device *vdev)
 {
-	struct address_space *mapping = vdev->vdev.inode->i_mapping;
-	struct vfio_pci_mmap_list *list = &vdev->mmap_list;
-	unsigned long bars, left;
-	u64 began = 0;
-
-	lockdep_assert(lockdep_is_held_type(&vdev->memory_lock, 0) ||
-		       lockdep_is_held_type(&vdev->block.lock, 0));
-
-	if (trace_vfio_pci_mmap_zap_enabled())
-		began = ktime_get_ns();
-
-	bars = vfio_pci_may_be_mapped(vdev);
-	for (left = bars; left; left &= left - 1)
-		unmap_mapping_pages(mapping,
-				    VFIO_PCI_INDEX_TO_OFFSET(__ffs(left)) >> PAGE_SHIFT,
-				    VFIO_PCI_INDEX_TO_OFFSET(1) >> PAGE_SHIFT,
-				    true);
-	if (bars) {
-		/*
-		 * Not before: others who zap would not wait for this one, and who
-		 * populates would take what is going away for populated.
-		 */
-		WRITE_ONCE(list->inserted, 0);
-		atomic_inc(&list->zaps);
-	}
-
-	if (began)
-		trace_vfio_pci_mmap_zap(vdev->pdev, ktime_get_ns() - began,
-					bars);
+	vfio_pci_zap(vdev);
 }
 
 /**
@@ -292,5 +307,5 @@ void vfio_pci_zap_bars(struct vfio_pci_core_device *vdev)
 void vfio_pci_zap_and_down_write_memory_lock(struct vfio_pci_core_device *vdev)
 {
 	down_write(&vdev->memory_lock);
-	vfio_pci_zap_bars(vdev);
+	vfio_pci_zap(vdev);
 }

@@ -52,10 +52,12 @@ static size_t largest_leaf(size_t size)
 TEST_F(place, whole)
 {
 	void *map = device_map(&self->dev, self->size, 0);
+	uint32_t value;
 
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_EQ(self->phys % largest_leaf(self->size),
 		  (uintptr_t)map % largest_leaf(self->size));
+	EXPECT_EQ(0, try_read(map + self->size - self->page, &value));
 }
 
 TEST_F(place, more_windows)
