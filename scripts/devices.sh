@@ -10,3 +10,9 @@ twin=0000:02:00.0	# two functions behind one port
 twin2=0000:02:00.1
 pf=0000:03:00.0		# a physical function that can have virtual ones
 plugged=0000:04:00.0	# registers, in a slot for hot-plug
+huge=0000:00:0a.0	# a BAR of 2 GiB, of nothing
+
+# With MACHINE=bench instead:
+bars="0000:00:08.0 0000:00:09.0 0000:00:0a.0 0000:00:0b.0 0000:00:0c.0
+	0000:00:0d.0 0000:00:0e.0 0000:00:0f.0"	# from 4 KiB to 64 GiB
+crowded=0000:00:0c.0	# 256 MiB

@@ -8,7 +8,8 @@
 #
 # The kernel's log goes to KERNEL/console.log, or to what LOG names. A panic,
 # a splat in the log or no end within SECONDS is a failure, and the log is shown.
-# APPEND adds to the kernel's command line.
+# APPEND adds to the kernel's command line. MACHINE=bench is another machine, as
+# machine-bench.sh says.
 #
 # A line 'monitor: COMMAND' of what the job prints is a command for QEMU's monitor.
 # What a kernel counts of how often its lines are run goes to gcda/ next to its log.
@@ -54,7 +55,14 @@ devices=(
 	-device nvme,serial=sriov,bus=port3,subsys=subsys,sriov_max_vfs=1,max_ioqpairs=4,msix_qsize=5,sriov_vq_flexible=2,sriov_vi_flexible=1
 	-device pcie-root-port,id=port4,chassis=4,bus=pcie.0,addr=9
 	-device edu,id=plugged,bus=port4
+	-device pci-testdev,membar=2G,bus=pcie.0,addr=a
 )
+cpus=2 machine=()
+case ${MACHINE-} in
+'') ;;
+bench) . "$top/scripts/machine-bench.sh" ;;
+*) die "MACHINE is '$MACHINE': use bench or leave it out" ;;
+esac
 
 # QEMU's monitor reads what the job says to it
 mkfifo "$tmp/monitor.in"
@@ -64,7 +72,7 @@ exec 3<>"$tmp/monitor.in"
 boot() {
 	timeout --foreground -k 5 "$seconds" qemu-system-x86_64 \
 		-machine q35,kernel-irqchip=split -accel "${ACCEL:-tcg}" \
-		-cpu max,la57=off,pku=off -smp 2 -m 3G \
+		-cpu max,la57=off,pku=off -smp $cpus -m 3G "${machine[@]}" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off \
 		-device intel-iommu,intremap=on,aw-bits=48 "${devices[@]}" \

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# For gnuplot, whatever looks at shell scripts: shellcheck reads it as one too
+# shellcheck shell=sh disable=all
+#
+# Cost against size of the BAR, one line for each variant: from bench.csv in 'dir'
+# to bench.svg and, for those who read text, chart.txt
+
+set datafile separator ","
+set datafile missing NaN
+set logscale xy
+set format x "%.0b%B"
+set format y "%.0s %cs"
+set xtics ("4K" 4096, "64K" 65536, "2M" 2097152, "16M" 16777216, \
+	   "256M" 268435456, "2G" 2147483648, "" 17179869184, \
+	   "64G" 68719476736)
+set xrange [2048:137438953472]
+set xlabel "size of the BAR"
+set ylabel "1 instruction being 1 ns"
+set key top left
+
+array title[3] = ["plain mmap(), then up to 524,288 reads", \
+		  "the same off by one page", "DMA map, after plain mmap()"]
+array how[3] = ["plain", "misaligned", "plain"]
+array what[3] = ["first_use", "first_use", "dma_map"]
+variants = "eager upstream series"
+
+figure(variant, i) = strcol(1) eq variant && strcol(3) eq how[i] && \
+		     strcol(4) eq what[i] ? $5 / 1e9 : NaN
+
+set terminal svg size 1200,420 font "sans-serif,13" background "white"
+set output dir."/bench.svg"
+set multiplot layout 1,3
+set grid
+do for [i=1:3] {
+	set title title[i]
+	plot for [variant in variants] dir."/bench.csv" \
+		using 2:(figure(variant, i)) with linespoints lw 2 title variant
+}
+unset multiplot
+
+set terminal dumb noenhanced size 78,22
+set output dir."/chart.txt"
+unset grid
+do for [i=1:3] {
+	set title title[i]
+	plot for [variant in variants] dir."/bench.csv" \
+		using 2:(figure(variant, i)) with linespoints title variant
+}

@@ -1,0 +1,254 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# bench.sh BASE: what it costs to map a BAR, on each variant, in
+# scripts/jobs/bench. Leaves in build/BASE/bench all figures as bench.csv, the cost
+# against the size of the BAR as bench.svg, and what a text has room for as
+# bench.txt. Prints all figures, then whether they keep to their bounds.
+#
+# Time is counted in instructions, 1 ns each: see scripts/machine-bench.sh.
+
+. "$(dirname "$0")/lib.sh"
+
+base=$1
+check_base "$base"
+need gnuplot-nox
+out=$build/$base/bench
+mkdir -p "$out"
+rm -f "$out"/*
+
+# What is measured, as the rows of the table say it
+declare -A titles=(
+	[first_use]="mmap() and touch all"
+	[faults]="page faults at once"
+	[touch]="touching at once"
+	[page_tables]="page tables"
+	[zap]="decode off"
+	[refault_faults]="page faults, on again"
+	[refault_touch]="touching, on again"
+	[refault_step]="all have touched, on again"
+	[dma_map]="DMA map"
+	[dma_unmap]="DMA unmap"
+	[populate]="until populated"
+	[populated_faults]="page faults once populated"
+	[populated_touch]="touching once populated"
+	[warm]="touching a second time"
+	[populated_ratio]="touching, first / second"
+	[repopulate]="until populated, on again"
+	[repopulated_faults]="page faults then"
+	[repopulated_touch]="touching then"
+	[untouched_dma_map]="DMA map at once"
+	[untouched_dma_unmap]="DMA unmap"
+	[toggle]="decode off and on, untouched"
+	[mmap_bar]="mmap() and munmap()"
+	[mmap_window]="the same of 64 KiB"
+	[worst_zap]="worst decode off"
+	[worst_zap_populating]="worst while being populated"
+	[worst_wait]="worst wait for its lock"
+	[worst_wait_populating]="worst wait, being populated"
+)
+
+# table [WHAT,HOW,SIZE...]: print figures of bench.csv, all or just these
+table() {
+	local what
+
+	{
+		for what in "${!titles[@]}"; do
+			echo "title,$what,${titles[$what]}"
+		done
+		cat "$out/bench.csv"
+	} |
+	awk -F, -v wanted="$(IFS=';'; echo "$*")" '
+		function scaled(value, units,   unit, n, i) {
+			n = split(units, unit, " ")
+			for (i = 1; i < n && value >= step[units]; i++)
+				value /= step[units]
+			return sprintf(value == int(value) || value >= 100 ? \
+				       "%.0f %s" : value >= 10 ? "%.1f %s" : \
+				       "%.2f %s", value, unit[i])
+		}
+		function shown(value, unit) {
+			if (value == "")
+				return "-"
+			if (unit == "ns")
+				return scaled(value, times)
+			if (unit == "bytes")
+				return scaled(value, sizes)
+			return value
+		}
+		function ratio(value, other) {
+			return value == "" || other == "" || !other ? "-" : \
+			       sprintf("%.3g", value / other)
+		}
+		BEGIN {
+			step[times = "ns us ms s"] = 1000
+			format = "%-30s %9s %9s %9s %9s %9s\n"
+			step[sizes = "B KiB MiB GiB"] = 1024
+			n = split(wanted, rows, ";")
+		}
+		$1 == "title" { title[$2] = $3 ($4 ? "," $4 : "") }
+		$2 ~ /^[0-9]+$/ && $4 != "stride" {
+			row = $4 "," $3 "," $2
+			if (!wanted && !(row in unit))
+				rows[++n] = row
+			unit[row] = $6
+			value[$1, row] = $5
+		}
+		END {
+			for (i = 1; i <= n; i++) {
+				split(row = rows[i], key, ",")
+				head = scaled(key[3], sizes) ", " key[2]
+				if (head != last)
+					printf format, head, "eager", "upstream",
+					       "series", "/upstream", "/eager"
+				last = head
+				e = value["eager", row]
+				u = value["upstream", row]
+				s = value["series", row]
+				printf format, "  " title[key[1]],
+				       shown(e, unit[row]), shown(u, unit[row]),
+				       shown(s, unit[row]), ratio(s, u), ratio(s, e)
+			}
+		}'
+}
+
+# Addresses that are drawn at random would make figures differ from run to run
+measure() { # VARIANT
+	local status=0
+
+	MACHINE=bench APPEND=norandmaps "$top/scripts/vm.sh" "$build/$base/$1" 1200 \
+		"$top/scripts/jobs/bench" \
+		"$build/$base/selftests/vfio/pci_mmap=/selftests" \
+		>"$out/$1.log" || status=$?
+	((!status)) || echo "failed measuring on $1: status $status" | tee -a "$out/$1.log"
+}
+
+"$top/scripts/kernel.sh" "$base" series ''
+for variant in $variants; do
+	"$top/scripts/kernel.sh" "$base" "$variant" ''
+done
+
+# Together: instructions are not counted faster on an idle machine
+say "measuring on each of $variants: takes some minutes"
+for variant in $variants; do
+	measure "$variant" &
+done
+wait
+grep -hvE '^(csv|failed) ' "$out"/*.log || :
+
+{
+	echo "# SPDX-License-Identifier: GPL-2.0-only"
+	echo "variant,size,placement,what,value,unit"
+	for variant in $variants; do
+		sed -n "s/^csv /$variant,/p" "$out/$variant.log"
+	done
+} >"$out/bench.csv"
+
+G=$((1 << 30))
+{
+	echo "SPDX-License-Identifier: GPL-2.0-only"
+	echo
+	table {first_use,faults,populated_faults,page_tables,dma_map,zap,toggle,mmap_bar,mmap_window},plain,$((2 * G)) \
+		{first_use,faults,page_tables,dma_map,untouched_dma_map,zap},misaligned,$((2 * G)) \
+		{first_use,faults,populated_faults,page_tables,dma_map,zap,mmap_bar},plain,$((64 * G)) \
+		{zap,refault_touch,worst_zap,worst_zap_populating,worst_wait,worst_wait_populating},"1000 VMAs",65536
+	if gnuplot -e "dir='$out'" "$top/scripts/bench.gp"; then
+		cat "$out/chart.txt"
+		sed -i '1a <!-- SPDX-License-Identifier: GPL-2.0-only -->' "$out/bench.svg"
+	fi
+} >"$out/bench.txt"
+
+table
+
+awk -F, '
+	BEGIN { CONVFMT = "%.0f" } # so that sizes match those in the file
+	function bound(name, figure, limit) {
+		good = figure != "" && figure <= limit
+		n[good]++
+		printf "%s %s: %s%s\n", good ? "passed" : "failed", name,
+		       figure == "" ? "no figure" : sprintf("%.6g", figure),
+		       good ? "" : sprintf(", wanted at most %.6g", limit)
+	}
+	function ratio(figure, other) {
+		return figure == "" || !other ? "" : figure / other
+	}
+	function series(what, how, size) {
+		return value["series", what, how, size]
+	}
+	# Cost on series, upstream being 1
+	function relative(what, how, size) {
+		return ratio(series(what, how, size),
+			     value["upstream", what, how, size])
+	}
+	# Growth from 100 to 1,000 VMAs
+	function growth(what) {
+		return ratio(series(what, "1000 VMAs", window),
+			     series(what, "100 VMAs", window))
+	}
+	/^failed / {
+		print
+		n[0]++
+	}
+	{ value[$1, $4, $3, $2] = $5 }
+	END {
+		window = 65536
+		gib = 1024 * 1024 * 1024
+		split("2 16 64", sizes, " ")
+		for (i = 1; i <= 3; i++) {
+			size = sizes[i] * gib
+			name = sizes[i] " GiB, plain: "
+			bound(name "page faults once populated",
+			      series("populated_faults", "plain", size), 0)
+			bound(name "page faults once on again and populated",
+			      series("repopulated_faults", "plain", size), 0)
+			bound(name "page faults at once",
+			      series("faults", "plain", size), sizes[i])
+			bound(name "touching once populated, warm being 1",
+			      series("populated_ratio", "plain", size), 1.1)
+		}
+
+		size = 2 * gib
+		name = "2 GiB, misaligned: "
+		# Off by one page, it lies in one page table more than that
+		bound(name "page faults at once",
+		      series("faults", "misaligned", size), 1025)
+		bound(name "page faults once populated",
+		      series("populated_faults", "misaligned", size), 1024)
+		bound(name "touching at once, upstream being 1",
+		      relative("touch", "misaligned", size), 1 / 20)
+		bound(name "DMA map, upstream being 1",
+		      relative("dma_map", "misaligned", size), 1 / 5)
+		bound(name "DMA map at once, upstream being 1",
+		      relative("untouched_dma_map", "misaligned", size), 1 / 5)
+
+		name = "2 GiB, plain: "
+		bound(name "DMA map, upstream being 1",
+		      relative("dma_map", "plain", size), 1 / 500)
+		bound("64 GiB, plain: DMA map, 2 GiB being 1",
+		      ratio(series("dma_map", "plain", 64 * gib),
+			    series("dma_map", "plain", size)), 40)
+
+		bound(name "mmap() and munmap(), upstream being 1",
+		      relative("mmap_bar", "plain", size), 1.3)
+		bound(name "mmap() and munmap() of 64 KiB, upstream being 1",
+		      relative("mmap_window", "plain", size), 1.3)
+		bound(name "decode off and on unused, upstream being 1",
+		      relative("toggle", "plain", size), 1)
+		bound(name "decode off, upstream aligned being 1",
+		      ratio(series("zap", "plain", size),
+			    value["upstream", "zap", "aligned", size]), 1)
+
+		# Linear, with some room for caches that 1,000 do not fit
+		name = "1,000 VMAs: "
+		bound(name "decode off, 100 VMAs being 1", growth("zap"), 12)
+		bound(name "refault, 100 VMAs being 1", growth("refault_touch"), 12)
+		bound(name "worst decode off while being populated, at rest being 1",
+		      ratio(series("worst_zap_populating", "1000 VMAs", window),
+			    series("worst_zap", "1000 VMAs", window)), 1.1)
+		bound(name "worst wait for populating, decode off being 1",
+		      ratio(series("worst_wait_populating", "1000 VMAs", window),
+			    series("zap", "1000 VMAs", window)), 0.01)
+
+		printf "%d passed, %d failed, 0 skipped\n", n[1], n[0]
+		exit n[0] > 0
+	}' "$out"/*.log "$out/bench.csv"

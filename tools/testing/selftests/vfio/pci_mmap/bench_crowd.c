@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What up to 1,000 VMAs cost that map one device, in up to 100 processes
+ *
+ * Each maps a window of its own. The members of the crowd sleep but when all are
+ * told to touch their windows; this process turns the device off and on. It has
+ * real-time priority: what delays it is a lock that is held, not a CPU in use.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "measure.h"
+
+#define WINDOW 65536UL
+#define MAX_VMAS 1000
+#define MAX_PROCESSES 100
+
+/* Zaps to find the worst of where nothing else is under way */
+#define CALM_TOGGLES 20
+/* Populating begins, and mostly ends, so soon after the device is turned on */
+#define RANDOM_US 30000
+
+/**
+ * struct crowd - What its members share
+ * @dev: the device
+ * @vmas: how many windows they map together
+ * @processes: how many they are
+ * @leaving: whether they are to leave; atomic
+ * @pending: how many have yet to touch their windows; atomic
+ * @done: posted by the last of them
+ * @member: of each: when to go, and what touching took
+ */
+struct crowd {
+	struct device *dev;
+	int vmas;
+	int processes;
+	bool leaving;
+	int pending;
+	sem_t done;
+	struct {
+		sem_t go;
+		struct pass pass;
+	} member[MAX_PROCESSES];
+};
+
+static void become_member(struct crowd *crowd, int id)
+{
+	int windows = crowd->vmas / crowd->processes, i;
+	void *map[MAX_VMAS];
+	struct pass pass;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (i = 0; i < windows; i++) {
+		map[i] = device_map(crowd->dev, WINDOW,
+				    (id * windows + i) * WINDOW);
+		if (map[i] == MAP_FAILED)
+			fail("mmap", -errno);
+	}
+	for (;;) {
+		while (sem_wait(&crowd->member[id].go))
+			;
+		if (__atomic_load_n(&crowd->leaving, __ATOMIC_SEQ_CST))
+			_exit(0);
+
+		crowd->member[id].pass = (struct pass){};
+		for (i = 0; i < windows; i++) {
+			pass = touch(map[i], WINDOW, CLOCK_PROCESS_CPUTIME_ID);
+			crowd->member[id].pass.ns += pass.ns;
+			crowd->member[id].pass.faults += pass.faults;
+		}
+		if (!__atomic_sub_fetch(&crowd->pending, 1, __ATOMIC_SEQ_CST))
+			sem_post(&crowd->done);
+	}
+}
+
+static void member_died(int sig)
+{
+	static const char text[] = "bench: a process of the crowd died\n";
+
+	_exit(write(STDERR_FILENO, text, sizeof(text) - 1) ? 1 : 2);
+}
+
+static struct crowd *gather(struct device *dev, int vmas)
+{
+	struct crowd *crowd = mmap(NULL, sizeof(*crowd), PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
+	int i;
+
+	if (crowd == MAP_FAILED)
+		fail("mmap", -errno);
+	crowd->dev = dev;
+	crowd->vmas = vmas;
+	crowd->processes = vmas < MAX_PROCESSES ? vmas : MAX_PROCESSES;
+	sem_init(&crowd->done, 1, 0);
+	signal(SIGCHLD, member_died);
+	for (i = 0; i < crowd->processes; i++) {
+		sem_init(&crowd->member[i].go, 1, 0);
+		pid = fork();
+		if (pid < 0)
+			fail("fork", -errno);
+		if (!pid)
+			become_member(crowd, i);
+	}
+	return crowd;
+}
+
+static void tell(struct crowd *crowd)
+{
+	int i;
+
+	for (i = 0; i < crowd->processes; i++)
+		sem_post(&crowd->member[i].go);
+}
+
+/* Have all touch their windows; give what that took them together */
+static struct pass touch_all(struct crowd *crowd)
+{
+	struct pass sum = {};
+	int i;
+
+	__atomic_store_n(&crowd->pending, crowd->processes, __ATOMIC_SEQ_CST);
+	tell(crowd);
+	while (sem_wait(&crowd->done))
+		;
+	for (i = 0; i < crowd->processes; i++) {
+		sum.ns += crowd->member[i].pass.ns;
+		sum.faults += crowd->member[i].pass.faults;
+	}
+	return sum;
+}
+
+static void disperse(struct crowd *crowd)
+{
+	signal(SIGCHLD, SIG_DFL);
+	__atomic_store_n(&crowd->leaving, true, __ATOMIC_SEQ_CST);
+	tell(crowd);
+	while (wait(NULL) > 0)
+		;
+	munmap(crowd, sizeof(*crowd));
+	settle();
+}
+
+/**
+ * struct span - The shortest and the longest of some times
+ * @best: the shortest
+ * @worst: the longest
+ */
+struct span {
+	uint64_t best;
+	uint64_t worst;
+};
+
+static void span_add(struct span *span, uint64_t ns)
+{
+	if (!span->best || ns < span->best)
+		span->best = ns;
+	if (ns > span->worst)
+		span->worst = ns;
+}
+
+/**
+ * struct toggles - What turning the device off and on took
+ * @zap: turning it off
+ * @wait: turning it on when it is on: takes the lock that the zap takes, and
+ *	has nothing to zap
+ */
+struct toggles {
+	struct span zap;
+	struct span wait;
+};
+
+static void toggle(struct crowd *crowd, struct toggles *toggles)
+{
+	span_add(&toggles->zap, decode_timed(crowd->dev, false));
+	decode_timed(crowd->dev, true);
+}
+
+static void lock(struct crowd *crowd, struct toggles *toggles)
+{
+	span_add(&toggles->wait, decode_timed(crowd->dev, true));
+}
+
+/* With all windows mapped, and nothing else going on */
+static struct toggles toggle_calm(struct crowd *crowd)
+{
+	struct toggles toggles = {};
+	int i;
+
+	for (i = 0; i < CALM_TOGGLES; i++) {
+		wait_populated(crowd->dev);
+		touch_all(crowd);
+		lock(crowd, &toggles);
+		toggle(crowd, &toggles);
+	}
+	return toggles;
+}
+
+/* At any time after the device was turned on; each second time just lock */
+static struct toggles toggle_random(struct crowd *crowd, unsigned int *seed,
+				    unsigned int n)
+{
+	struct toggles toggles = {}, other = {};
+
+	toggle(crowd, &other);
+	while (n--) {
+		usleep(rand_r(seed) % RANDOM_US);
+		if (n % 2) {
+			lock(crowd, &toggles);
+			toggle(crowd, &other);
+		} else {
+			toggle(crowd, &toggles);
+		}
+	}
+	return toggles;
+}
+
+static void measure(struct device *dev, int vmas, unsigned int *seed,
+		    unsigned int n)
+{
+	struct crowd *crowd = gather(dev, vmas);
+	struct toggles toggles = {};
+	struct pass pass;
+	uint64_t began;
+	char how[32];
+
+	snprintf(how, sizeof(how), "%d VMA%s", vmas, vmas > 1 ? "s" : "");
+	/* What is written to for the first time after a fork is copied first */
+	touch_all(crowd);
+	toggle(crowd, &toggles);
+
+	toggles = toggle_calm(crowd);
+	figure(WINDOW, how, "zap", toggles.zap.best, "ns");
+	figure(WINDOW, how, "worst_zap", toggles.zap.worst, "ns");
+	figure(WINDOW, how, "worst_wait", toggles.wait.worst, "ns");
+
+	wait_populated(dev);
+	toggle(crowd, &toggles);
+	began = now();
+	pass = touch_all(crowd);
+	figure(WINDOW, how, "refault_step", now() - began, "ns");
+	figure(WINDOW, how, "refault_touch", pass.ns, "ns");
+	figure(WINDOW, how, "refault_faults", pass.faults, "faults");
+
+	wait_populated(dev);
+	toggle(crowd, &toggles);
+	began = now();
+	if (wait_populated(dev)) {
+		figure(WINDOW, how, "repopulate", now() - began, "ns");
+		pass = touch_all(crowd);
+		figure(WINDOW, how, "repopulated_faults", pass.faults,
+		       "faults");
+
+		toggles = toggle_random(crowd, seed, n);
+		figure(WINDOW, how, "worst_zap_populating",
+		       toggles.zap.worst, "ns");
+		figure(WINDOW, how, "worst_wait_populating",
+		       toggles.wait.worst, "ns");
+	}
+	disperse(crowd);
+}
+
+void bench_crowd(struct device *dev, unsigned int seed, unsigned int toggles)
+{
+	struct sched_param param = { .sched_priority = 1 };
+	int vmas;
+
+	if (dev->bar_size < MAX_VMAS * WINDOW)
+		fail("the BAR is too small for 1000 windows of 64 KiB", 0);
+	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &param))
+		fail("SCHED_FIFO", -errno);
+
+	printf("# seed %u, %u toggles\n", seed, toggles);
+	for (vmas = 1; vmas <= MAX_VMAS; vmas *= 10)
+		measure(dev, vmas, &seed, toggles);
+}
