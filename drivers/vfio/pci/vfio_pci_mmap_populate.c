@@ -257,7 +257,7 @@ void vfio_pci_populate_cancel(struct vfio_pci_core_device *vdev)
 void vfio_pci_populate(struct vfio_pci_core_device *vdev)
 {
 	/* Who maps it later asks for it again */
-	if (!data_race(list_empty(&vdev->mmap_list.head)))
+	if (data_race(vdev->mmap_list.nr_listed))
 		queue_delayed_work(system_unbound_wq, &vdev->mmap_list.populate,
 				   VFIO_PCI_POPULATE_DELAY);
 }
