@@ -19,6 +19,8 @@ struct crowd *crowd_create(int members)
 
 	if (crowd == MAP_FAILED)
 		abort();
+	/* Members that children fork are to be waited for as well */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	crowd->members = members;
 	return crowd;
 }

@@ -55,8 +55,7 @@ TEST_F(place, whole)
 	uint32_t value;
 
 	ASSERT_NE(MAP_FAILED, map);
-	EXPECT_EQ(self->phys % largest_leaf(self->size),
-		  (uintptr_t)map % largest_leaf(self->size));
+	EXPECT_EQ(self->phys % LEAF, (uintptr_t)map % LEAF);
 	EXPECT_EQ(0, try_read(map + self->size - self->page, &value));
 }
 
@@ -64,6 +63,11 @@ TEST_F(place, more_windows)
 {
 	size_t offset, size;
 	void *map;
+
+	map = device_map(&self->dev, self->size - LEAF, LEAF);
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ((self->phys + LEAF) % largest_leaf(self->size - LEAF),
+		  (uintptr_t)map % largest_leaf(self->size - LEAF));
 
 	for (offset = 0; offset < 2 * LEAF; offset += 37 * self->page) {
 		for (size = LEAF; size <= 2 * LEAF; size += 101 * self->page) {
