@@ -123,7 +123,6 @@ measure() { # VARIANT
 	((!status)) || echo "failed measuring on $1: status $status" | tee -a "$out/$1.log"
 }
 
-"$top/scripts/kernel.sh" "$base" series ''
 for variant in $variants; do
 	"$top/scripts/kernel.sh" "$base" "$variant" ''
 done

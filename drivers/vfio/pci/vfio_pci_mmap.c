@@ -169,10 +169,13 @@ static vm_fault_t vfio_pci_mmap_huge_fault(struct vm_fault *vmf,
 	ret = vfio_pci_vmf_insert_pfn(vdev, vmf, pfn, order);
 	up_read(&vdev->memory_lock);
 
-	if (ret == VM_FAULT_NOPAGE)
-		pages = order ? 1UL << order : vfio_pci_mmap_table(vmf, &start);
-	trace_vfio_pci_mmap_fault(vdev->pdev, (u64)pgoff << PAGE_SHIFT, order,
-				  ret, pages);
+	if (trace_vfio_pci_mmap_fault_enabled()) {
+		if (ret == VM_FAULT_NOPAGE)
+			pages = order ? 1UL << order :
+				vfio_pci_mmap_table(vmf, &start);
+		trace_vfio_pci_mmap_fault(vdev->pdev, (u64)pgoff << PAGE_SHIFT,
+					  order, ret, pages);
+	}
 	return ret;
 }
 

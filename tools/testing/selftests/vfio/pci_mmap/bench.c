@@ -114,21 +114,6 @@ static struct pass shorter(struct pass one, struct pass other)
 	return one.ns && one.ns < other.ns ? one : other;
 }
 
-/* Of this process; in bytes */
-static long page_tables(void)
-{
-	FILE *file = fopen("/proc/self/status", "r");
-	char line[256];
-	long size = -1;
-
-	while (file && size < 0 && fgets(line, sizeof(line), file))
-		sscanf(line, "VmPTE: %ld kB", &size);
-	if (size < 0)
-		fail("no VmPTE in /proc/self/status", 0);
-	fclose(file);
-	return size * KIB;
-}
-
 /* A DMA map that superpages fit, and its end */
 static void measure_dma(struct run *run, void *bar, const char *name)
 {

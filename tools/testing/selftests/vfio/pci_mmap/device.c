@@ -238,6 +238,19 @@ long device_touch(const void *map, size_t size)
 	return after.ru_minflt - before.ru_minflt;
 }
 
+long page_tables(void)
+{
+	FILE *file = fopen("/proc/self/status", "r");
+	char line[256];
+	long kib = -1;
+
+	while (file && kib < 0 && fgets(line, sizeof(line), file))
+		sscanf(line, "VmPTE: %ld kB", &kib);
+	if (file)
+		fclose(file);
+	return kib < 0 ? -1 : kib * 1024;
+}
+
 uint64_t device_bar_address(struct device *dev)
 {
 	unsigned long long start = 0;
@@ -257,8 +270,6 @@ uint64_t device_bar_address(struct device *dev)
 	fclose(file);
 	return start;
 }
-
-#define LEAF (2UL << 20)
 
 void *device_map_out_of_line(struct device *dev)
 {

@@ -10,6 +10,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* The smaller of the huge leaves */
+#define LEAF (2UL << 20)
+
 /**
  * struct device - An open device
  * @bdf: its address, as in 0000:00:04.0
@@ -55,6 +58,8 @@ void *device_map_out_of_line(struct device *dev);
 int device_fill(struct device *dev, void *map);
 /* Read a word of each page; return how many page faults that took */
 long device_touch(const void *map, size_t size);
+/* What the page tables of this process take, in bytes; -1 if it does not show */
+long page_tables(void);
 /* Physical address of the BAR, or 0 */
 uint64_t device_bar_address(struct device *dev);
 /* What device_fill() wrote into the page at @offset of the BAR */

@@ -10,6 +10,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "listing.h"
 #include "measure.h"
 
 /* So many touches tell as much as more would: all pages of 2 GiB */
@@ -69,41 +70,22 @@ struct pass touch(const void *map, size_t size, clockid_t clock)
 	return pass;
 }
 
-/*
- * debugfs has a line for each VMA that maps the device, which says "populated"
- * once populating has nothing more to do for it.
- */
-static bool is_populated(FILE *listing)
-{
-	char line[256];
-
-	while (fgets(line, sizeof(line), listing))
-		if (!strncmp(line, "BAR ", 4) && !strstr(line, " populated"))
-			return false;
-	return true;
-}
-
 bool wait_populated(struct device *dev)
 {
 	struct sched_param param, idle = {};
 	int policy = sched_getscheduler(0);
 	static bool hopeless;
 	uint64_t give_up = now() + PATIENCE;
+	struct listing listing;
 	bool populated = false;
-	char path[128];
-	FILE *listing;
 
 	/* Looking takes time: let it be time that populating does not need */
 	sched_getparam(0, &param);
 	sched_setscheduler(0, SCHED_IDLE, &idle);
-	snprintf(path, sizeof(path), "/sys/kernel/debug/vfio/%s/mappings",
-		 dev->bdf);
 	while (!populated && !hopeless) {
-		listing = fopen(path, "r");
-		if (!listing)
+		if (listing_read(&listing, dev->bdf))
 			break;
-		populated = is_populated(listing);
-		fclose(listing);
+		populated = listing.populated == listing.listed;
 		usleep(50);
 		if (!populated && now() > give_up) {
 			fprintf(stderr, "bench: not populated within 5 s: not waiting any more\n");

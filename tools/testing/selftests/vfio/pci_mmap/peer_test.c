@@ -110,8 +110,6 @@ static uint32_t copy_word(void *edu, uint64_t iova, void *page)
 	return value;
 }
 
-#define LEAF (2UL << 20)
-
 TEST_F(peer, whole)
 {
 	/* Where one leaf or page table ends and the next begins */

@@ -14,8 +14,6 @@
 #include "../../kselftest_harness.h"
 #include "device.h"
 
-#define LEAF (2UL << 20)
-
 static const char *bdf;
 
 FIXTURE(place)

@@ -264,22 +264,6 @@ static int group_limit(size_t room)
 	return group_write("memory.max", text);
 }
 
-/* Page tables of this process, in bytes */
-static long page_tables(void)
-{
-	FILE *file = fopen("/proc/self/status", "r");
-	char line[128];
-	long kib = -1;
-
-	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "VmPTE: %ld", &kib) == 1)
-			break;
-	}
-	if (file)
-		fclose(file);
-	return kib * 1024;
-}
-
 FIXTURE(cgroup)
 {
 	struct device dev;
