@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What vfio-pci keeps of the VMAs that map the BARs of a device, and of what keeps
- * everybody off it
+ * What vfio-pci keeps of the VMAs that map the BARs of a device, of what answers for
+ * it, and of what keeps everybody off it
  */
 #ifndef VFIO_PCI_MMAP_H
 #define VFIO_PCI_MMAP_H
@@ -13,6 +13,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+struct page;
 struct pci_saved_state;
 struct vfio_pci_core_device;
 struct vm_area_struct;
@@ -57,6 +58,18 @@ struct vfio_pci_mmap_list {
 	unsigned long		inserted;
 	atomic_t		zaps;
 	struct delayed_work	populate;
+};
+
+/**
+ * struct vfio_pci_ones - What answers for a device that does not
+ * @page: what is mapped in place of its BARs; NULL if accesses raise SIGBUS. Covered
+ *	  by &vfio_pci_core_device.memory_lock
+ * @used: @page may be mapped or written to: set with memory_lock held for read,
+ *	  cleared with it held for write
+ */
+struct vfio_pci_ones {
+	struct page	*page;
+	bool		used;
 };
 
 /**

@@ -13,6 +13,9 @@
  *    that memory_lock does not nest in, take block.lock instead, and keep others
  *    off after they have let go of it: see vfio_pci_mmap_block.c.
  *
+ * Where the policy is to answer for a device that does not, its place is taken by a
+ * page of ones, which comes and goes by the same rules: see vfio_pci_mmap_ones.c.
+ *
  * Fork and mremap copy and move entries without asking. The zap still finds
  * each of them, because it goes through the i_mmap of the device inode, in the
  * order that the mm relies on for truncation.
@@ -45,6 +48,7 @@
 #include "vfio_pci_mmap.h"
 #include "vfio_pci_mmap_block.h"
 #include "vfio_pci_mmap_list.h"
+#include "vfio_pci_mmap_ones.h"
 #include "vfio_pci_mmap_trace.h"
 #include "vfio_pci_priv.h"
 
@@ -110,9 +114,9 @@ static vm_fault_t vfio_pci_insert_leaf(struct vm_fault *vmf, unsigned long pfn,
  * Context: In a fault, with &vfio_pci_core_device.memory_lock held for read.
  * May sleep.
  * Return: VM_FAULT_NOPAGE once mapped, and with nothing mapped while the device
- * is blocked; VM_FAULT_SIGBUS if the device does not answer or @pfn cannot be
- * mapped; VM_FAULT_FALLBACK if there is no leaf of that size; VM_FAULT_OOM if
- * there is no memory for a page table.
+ * is blocked; VM_FAULT_SIGBUS if @pfn cannot be mapped, or the device does not
+ * answer and the policy is not to answer for it; VM_FAULT_FALLBACK if there is no
+ * leaf of that size; VM_FAULT_OOM if there is no memory for a page table.
  */
 vm_fault_t vfio_pci_vmf_insert_pfn(struct vfio_pci_core_device *vdev,
 				   struct vm_fault *vmf, unsigned long pfn,
@@ -130,7 +134,7 @@ vm_fault_t vfio_pci_vmf_insert_pfn(struct vfio_pci_core_device *vdev,
 		ret = VM_FAULT_NOPAGE;
 	} else if (vdev->pm_runtime_engaged ||
 		   !__vfio_pci_memory_enabled(vdev)) {
-		ret = VM_FAULT_SIGBUS;
+		ret = vfio_pci_ones_insert(vdev, vmf, bar, order);
 	} else {
 		if (bar < PCI_STD_NUM_BARS)
 			set_bit(bar, &vdev->mmap_list.inserted);

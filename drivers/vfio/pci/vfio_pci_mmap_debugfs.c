@@ -3,10 +3,10 @@
  * What maps a device: /sys/kernel/debug/vfio/<device>/mappings
  *
  * One line a listed VMA, which says whether it has been populated since the last
- * zap, then the number of those that could not be listed. The
- * file lives in the directory that vfio core makes and removes with the device.
- * Reading it takes mmap_list.lock and no other: a range that changes while it
- * is read may show half-changed.
+ * zap, then the number of those that could not be listed, then what an access gets
+ * while the device does not answer. The file lives in the directory that vfio core
+ * makes and removes with the device. Reading it takes mmap_list.lock and no other: a
+ * range that changes while it is read may show half-changed.
  */
 
 #include <linux/debugfs.h>
@@ -37,6 +37,9 @@ static int vfio_pci_mmap_debugfs_show(struct seq_file *seq, void *unused)
 			   " populated" : "");
 	}
 	seq_printf(seq, "unlisted %u\n", list->nr_unlisted);
+	/* May change at any time, and is not followed */
+	seq_printf(seq, "disabled_bar %s\n",
+		   data_race(vdev->ones.page) ? "ones" : "sigbus");
 	mutex_unlock(&list->lock);
 
 	return 0;

@@ -36,6 +36,7 @@
 
 #include "vfio_pci_mmap.h"
 #include "vfio_pci_mmap_list.h"
+#include "vfio_pci_mmap_ones.h"
 #include "vfio_pci_mmap_trace.h"
 
 #define VFIO_PCI_POPULATE_DELAY		msecs_to_jiffies(10)
@@ -266,12 +267,14 @@ void vfio_pci_populate(struct vfio_pci_core_device *vdev)
  * vfio_pci_up_write_memory_lock - Let accesses in that the device may answer again
  * @vdev: the device
  *
- * For whoever may have turned it on, or has zapped and then left it on.
+ * For whoever may have turned it on, or has zapped and then left it on. Takes the
+ * page of ones away that stood in for it.
  *
- * Context: memory_lock held for write; not held on return. Does not sleep.
+ * Context: memory_lock held for write; not held on return. May sleep.
  */
 void vfio_pci_up_write_memory_lock(struct vfio_pci_core_device *vdev)
 {
+	vfio_pci_ones_drop(vdev);
 	up_write(&vdev->memory_lock);
 	vfio_pci_populate(vdev);
 }

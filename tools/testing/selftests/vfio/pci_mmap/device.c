@@ -424,6 +424,35 @@ int low_power_set(struct device *dev, bool on)
 	return ioctl(dev->fd, VFIO_DEVICE_FEATURE, &set) ? -errno : 0;
 }
 
+static int policy_ioctl(struct device *dev, uint32_t flags, uint32_t *policy)
+{
+	struct {
+		struct vfio_device_feature feature;
+		struct vfio_device_feature_disabled_bar data;
+	} arg = {
+		.feature.argsz = sizeof(arg),
+		.feature.flags = VFIO_DEVICE_FEATURE_DISABLED_BAR | flags,
+		.data.policy = *policy,
+	};
+
+	if (ioctl(dev->fd, VFIO_DEVICE_FEATURE, &arg))
+		return -errno;
+	*policy = arg.data.policy;
+	return 0;
+}
+
+int policy_set(struct device *dev, uint32_t policy)
+{
+	return policy_ioctl(dev, VFIO_DEVICE_FEATURE_SET, &policy);
+}
+
+int policy_get(struct device *dev)
+{
+	uint32_t policy = 0;
+
+	return policy_ioctl(dev, VFIO_DEVICE_FEATURE_GET, &policy) ?: policy;
+}
+
 int file_write(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);

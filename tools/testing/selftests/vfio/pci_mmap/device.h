@@ -86,6 +86,13 @@ int hot_reset(struct device *dev, int groups);
 /* Have VFIO put the device to sleep, or not any more; return 0 or -errno */
 int low_power_set(struct device *dev, bool on);
 
+/* What a read of a BAR gives where nobody answers */
+#define ALL_ONES 0xffffffff
+
+/* VFIO_DEVICE_DISABLED_BAR_*; policy_get() may return a negative errno as well */
+int policy_set(struct device *dev, uint32_t policy);
+int policy_get(struct device *dev);
+
 /* Write a file, or one of the device @bdf in sysfs; return 0 or -errno */
 int file_write(const char *path, const char *text);
 int sysfs_write(const char *bdf, const char *file, const char *text);
@@ -103,6 +110,13 @@ int try_write(void *addr, uint32_t value);
 	EXPECT_EQ(SIGBUS, try_read(addr, &_value))			\
 		TH_LOG("a read of the disabled BAR through %s gave 0x%x", \
 		       #addr, _value);					\
+} while (0)
+
+#define EXPECT_ONES(addr) do {						\
+	uint32_t _value = 0;						\
+	EXPECT_EQ(0, try_read(addr, &_value))				\
+		TH_LOG("reading through %s raised a signal", #addr);	\
+	EXPECT_EQ(ALL_ONES, _value);					\
 } while (0)
 
 #define EXPECT_DATA(offset, addr) do {					\

@@ -112,6 +112,29 @@ static void toggle_back(int ret)
 	unmap_pages(0);
 }
 
+static int run_policy(void)
+{
+	int ret = policy_set(&dev, VFIO_DEVICE_DISABLED_BAR_ONES);
+
+	/* What failed has changed nothing */
+	if (ret && policy_get(&dev) != VFIO_DEVICE_DISABLED_BAR_SIGBUS)
+		return -ENOTRECOVERABLE;
+	return ret;
+}
+
+static void policy_back(int ret)
+{
+	policy_set(&dev, VFIO_DEVICE_DISABLED_BAR_SIGBUS);
+}
+
+#define PARAMETER "/sys/module/vfio_pci_core/parameters/disabled_bar"
+
+static void close_fd_for_ones(void)
+{
+	file_write(PARAMETER, "ones");
+	close(dev.fd);
+}
+
 static void close_fd(void)
 {
 	close(dev.fd);
@@ -127,6 +150,34 @@ static void open_again(int ret)
 {
 	if (ret)
 		dev.fd = ioctl(dev.group, VFIO_GROUP_GET_DEVICE_FD, bdf);
+}
+
+static void open_again_for_sigbus(int ret)
+{
+	file_write(PARAMETER, "sigbus");
+	open_again(ret);
+	policy_set(&dev, VFIO_DEVICE_DISABLED_BAR_SIGBUS);
+}
+
+/* Off, and nowhere that has page tables */
+static void off_afar(void)
+{
+	policy_set(&dev, VFIO_DEVICE_DISABLED_BAR_ONES);
+	decode_set(&dev, false, 2);
+	map_afar();
+}
+
+static int run_fault_ones(void)
+{
+	uint32_t value;
+
+	return try_read(map, &value) || value != ALL_ONES ? -EFAULT : 0;
+}
+
+static void on_afar(int ret)
+{
+	unmap_pages(0);
+	decode_set(&dev, true, 2);
 }
 
 #define DRIVER "/sys/bus/pci/drivers/vfio-pci/"
@@ -226,6 +277,23 @@ FIXTURE_VARIANT_ADD(fail, open)
 {
 	.op = { close_fd, run_open, open_again },
 	.fails = true,
+};
+
+FIXTURE_VARIANT_ADD(fail, policy)
+{
+	.op = { nothing, run_policy, policy_back },
+	.fails = true,
+};
+
+FIXTURE_VARIANT_ADD(fail, open_ones)
+{
+	.op = { close_fd_for_ones, run_open, open_again_for_sigbus },
+	.fails = true,
+};
+
+FIXTURE_VARIANT_ADD(fail, fault_ones)
+{
+	.op = { off_afar, run_fault_ones, on_afar },
 };
 
 FIXTURE_VARIANT_ADD(fail, mmap)

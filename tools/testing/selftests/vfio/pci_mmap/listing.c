@@ -29,7 +29,9 @@ int listing_read(struct listing *listing, const char *bdf)
 			listing->bytes += size;
 			listing->populated += !!strstr(line, " populated");
 		} else if (sscanf(line, "unlisted %u",
-				  &listing->unlisted) != 1) {
+				  &listing->unlisted) != 1 &&
+			   sscanf(line, "disabled_bar %15s",
+				  listing->policy) != 1) {
 			fclose(file);
 			return -EINVAL;
 		}

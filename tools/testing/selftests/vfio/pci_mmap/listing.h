@@ -13,12 +13,14 @@
  * @bytes: how much of the BAR they map together
  * @populated: how many of the listed ones have been populated since the last zap
  * @unlisted: number of VMAs that got no entry
+ * @policy: what an access gets while the device does not answer
  */
 struct listing {
 	unsigned int listed;
 	size_t bytes;
 	unsigned int populated;
 	unsigned int unlisted;
+	char policy[16];
 };
 
 /* Return 0, or a negative errno: -ENOENT if the kernel does not tell */

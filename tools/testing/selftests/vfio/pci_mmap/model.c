@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "../../kselftest.h"
+#include "device.h"
 #include "model.h"
 
 static size_t min(size_t a, size_t b)
@@ -166,12 +167,17 @@ static int step_access(struct model *model, const struct op *op,
 
 		if (page->bar < 0 || !(page->prot & needed))
 			want[i].error = SIGSEGV;
-		else if (!answers(model))
+		else if (answers(model) && c->kind == READ)
+			want[i].value = model->word[page->bar];
+		else if (answers(model))
+			model->word[page->bar] = c->choice;
+		else if (!model->ones)
 			want[i].error = SIGBUS;
 		else if (c->kind == READ)
-			want[i].value = model->word[page->bar];
+			want[i] = (struct outcome){ .value = ALL_ONES,
+						    .other = model->written };
 		else
-			model->word[page->bar] = c->choice;
+			model->written = c->choice;
 	}
 	return c->n;
 }
@@ -404,6 +410,15 @@ static int step_low_power(struct model *model, const struct op *op,
 	return 1;
 }
 
+static int step_policy(struct model *model, const struct op *op,
+		       struct command *c, struct outcome *want)
+{
+	c->choice = op->choice % 2;
+	model->ones = c->choice;
+	model->written = ALL_ONES;
+	return 1;
+}
+
 /* Leaves decode and low power as they were */
 static int step_reset(struct model *model, const struct op *op,
 		      struct command *c, struct outcome *want)
@@ -500,6 +515,7 @@ static int (* const steps[])(struct model *model, const struct op *op,
 	[POWER] = step_power,
 	[RESET] = step_reset,
 	[LOW_POWER] = step_low_power,
+	[POLICY] = step_policy,
 	[DMA_MAP] = step_dma_map,
 	[DMA_UNMAP] = step_dma_unmap,
 };
@@ -507,6 +523,7 @@ static int (* const steps[])(struct model *model, const struct op *op,
 void model_init(struct model *model)
 {
 	model->decode = true;
+	model->written = ALL_ONES;
 	model->alive[0] = true;
 	clear_pages(model->page[0], 0, PAGES);
 }
@@ -514,13 +531,16 @@ void model_init(struct model *model)
 int model_step(struct model *model, const struct op *op,
 	       struct command *command, struct outcome *want)
 {
-	int process = op->who % PROCESSES;
+	int outcomes, process = op->who % PROCESSES;
 
 	while (!model->alive[process])
 		process = (process + 1) % PROCESSES;
 	*command = (struct command){ .kind = op->kind, .process = process };
 	memset(want, 0, READ_PAGES * sizeof(*want));
-	return steps[op->kind](model, op, command, want);
+	outcomes = steps[op->kind](model, op, command, want);
+	if (answers(model))
+		model->written = ALL_ONES;
+	return outcomes;
 }
 
 static const char *prot_name(uint32_t prot)
@@ -613,6 +633,10 @@ void command_print(const struct command *c, char *text, size_t size)
 	case LOW_POWER:
 		snprintf(text, size, "low power %s",
 			 c->choice ? "exit" : "entry");
+		break;
+	case POLICY:
+		snprintf(text, size, "a disabled BAR gives %s",
+			 c->choice ? "ones" : "SIGBUS");
 		break;
 	case DMA_MAP:
 		snprintf(text, size, "DMA map pages %zu..%zu at IOVA page %zu",

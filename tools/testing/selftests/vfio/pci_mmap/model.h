@@ -33,7 +33,7 @@ enum kind {
 	MMAP, MMAP_ANYWHERE, MMAP_REFUSED, MUNMAP,
 	SHRINK, MOVE, MREMAP_REFUSED, MPROTECT, MADVISE,
 	FORK, EXIT,
-	DECODE, POWER, RESET, LOW_POWER,
+	DECODE, POWER, RESET, LOW_POWER, POLICY,
 	DMA_MAP, DMA_UNMAP,
 	KINDS
 };
@@ -60,7 +60,7 @@ struct op {
  * @n: pages it covers; for DECODE, bytes
  * @to: page moved to, of the BAR or of IOVA space; for FORK, the child
  * @new_n: pages that are left
- * @choice: protection, advice, value, on (or D0), or which variant
+ * @choice: protection, advice, value, on (or D0), policy, or which variant
  */
 struct command {
 	enum kind kind;
@@ -73,10 +73,12 @@ struct command {
  * struct outcome - What came of it
  * @error: 0, a negative errno, or the signal that was raised
  * @value: what was read
+ * @other: what may be read instead, if not 0
  */
 struct outcome {
 	int error;
 	uint32_t value;
+	uint32_t other;
 };
 
 /**
@@ -102,6 +104,8 @@ struct page {
  * @decode: memory decode is on
  * @d3hot: the device is in D3hot
  * @low_power: user space asked for low power
+ * @ones: user space asked for all ones where there would be SIGBUS
+ * @written: what was last written there, which may or may not be read back
  * @word: first word of each page of the BAR
  * @dma: DMA maps, in pages of IOVA space
  * @alive: which processes there are
@@ -115,6 +119,8 @@ struct model {
 	bool decode;
 	bool d3hot;
 	bool low_power;
+	bool ones;
+	uint32_t written;
 	uint32_t word[BAR_PAGES];
 	struct {
 		size_t iova, n;

@@ -49,6 +49,7 @@ static const unsigned int weights[KINDS] = {
 	[MADVISE] = 3,
 	[FORK] = 4, [EXIT] = 3,
 	[DECODE] = 6, [POWER] = 3, [RESET] = 1, [LOW_POWER] = 3,
+	[POLICY] = 2,
 	[DMA_MAP] = 3, [DMA_UNMAP] = 2,
 };
 
@@ -298,6 +299,9 @@ static int perform(struct bench *bench, const struct command *c,
 	case LOW_POWER:
 		got->error = low_power_set(&dev, !c->choice);
 		break;
+	case POLICY:
+		got->error = policy_set(&dev, c->choice);
+		break;
 	case DMA_MAP:
 		got->error = dma_map(&dev, addr, size, iova);
 		break;
@@ -374,7 +378,8 @@ static bool compare(const struct command *c, const struct outcome *want,
 
 	for (i = 0; i < n; i++) {
 		if (want[i].error == got[i].error &&
-		    want[i].value == got[i].value)
+		    (want[i].value == got[i].value ||
+		     (want[i].other && want[i].other == got[i].value)))
 			continue;
 		outcome_print(&want[i], wanted, sizeof(wanted));
 		outcome_print(&got[i], gotten, sizeof(gotten));
