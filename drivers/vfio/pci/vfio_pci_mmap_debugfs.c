@@ -20,6 +20,7 @@ static int vfio_pci_mmap_debugfs_show(struct seq_file *seq, void *unused)
 	struct vfio_pci_core_device *vdev = seq->private;
 	struct vfio_pci_mmap_list *list = &vdev->mmap_list;
 	struct vfio_pci_mmap *entry;
+	bool ones;
 
 	mutex_lock(&list->lock);
 	list_for_each_entry(entry, &list->head, node) {
@@ -37,9 +38,9 @@ static int vfio_pci_mmap_debugfs_show(struct seq_file *seq, void *unused)
 			   " populated" : "");
 	}
 	seq_printf(seq, "unlisted %u\n", list->nr_unlisted);
-	/* May change at any time, and is not followed */
-	seq_printf(seq, "disabled_bar %s\n",
-		   data_race(vdev->ones.page) ? "ones" : "sigbus");
+	/* Without memory_lock: it may change at any time, and is not followed */
+	ones = data_race(vdev->ones.page);
+	seq_printf(seq, "disabled_bar %s\n", ones ? "ones" : "sigbus");
 	mutex_unlock(&list->lock);
 
 	return 0;
