@@ -5,7 +5,7 @@ VARIANT ?= series
 DEBUG ?=
 TREE ?=
 
-.PHONY: help run check test leaks bench kernel series apply clean
+.PHONY: help run check test leaks guest bench kernel series apply clean
 
 help:
 	@echo 'What to do first'
@@ -20,6 +20,7 @@ help:
 	@echo 'While working on it'
 	@echo '  make test            build VARIANT and run the self-tests on it'
 	@echo '  make leaks           count accesses to a device that does not answer, on each variant'
+	@echo '  make guest           have stock guests lose their devices, on each variant'
 	@echo '  make bench           measure what mapping a BAR costs, on each variant'
 	@echo '  make clean           remove build/'
 	@echo
@@ -43,6 +44,9 @@ test:
 
 leaks:
 	@scripts/leaks.sh '$(BASE)'
+
+guest:
+	@scripts/guest.sh '$(BASE)'
 
 bench:
 	@scripts/bench.sh '$(BASE)'

@@ -9,7 +9,9 @@
 # The kernel's log goes to KERNEL/console.log, or to what LOG names. A panic,
 # a splat in the log or no end within SECONDS is a failure, and the log is shown.
 # APPEND adds to the kernel's command line. MACHINE=bench is another machine, as
-# machine-bench.sh says.
+# machine-bench.sh says. MACHINE=guest has one CPU, for as many as a guest in it may
+# have: as QEMU 7.2 emulates two, what one writes to a register may end up anywhere in
+# the moment in which the other turns a BAR off, and guests do that a lot.
 #
 # A line 'monitor: COMMAND' of what the job prints is a command for QEMU's monitor.
 # What a kernel counts of how often its lines are run goes to gcda/ next to its log.
@@ -46,7 +48,8 @@ devices=(
 	-device ivshmem-plain,memdev=ram0,bus=pcie.0,addr=4
 	-device ivshmem-plain,memdev=ram1,bus=pcie.0,addr=5
 	-device pcie-root-port,id=port1,chassis=1,bus=pcie.0,addr=6,hotplug=off
-	-device nvme,serial=plain,bus=port1
+	-drive if=none,id=disk,format=raw,file="$tmp/disk"
+	-device nvme,serial=plain,drive=disk,bus=port1
 	-device pcie-root-port,id=port2,chassis=2,bus=pcie.0,addr=7,hotplug=off
 	-device ivshmem-plain,memdev=ram2,bus=port2,multifunction=on,addr=0.0
 	-device ivshmem-plain,memdev=ram3,bus=port2,addr=0.1
@@ -56,12 +59,16 @@ devices=(
 	-device pcie-root-port,id=port4,chassis=4,bus=pcie.0,addr=9
 	-device edu,id=plugged,bus=port4
 	-device pci-testdev,membar=2G,bus=pcie.0,addr=a
+	-object memory-backend-ram,id=ram4,size=8G,share=on,reserve=off
+	-device ivshmem-plain,memdev=ram4,bus=pcie.0,addr=b
 )
+truncate -s 64M "$tmp/disk"
 cpus=2 machine=()
 case ${MACHINE-} in
 '') ;;
 bench) . "$top/scripts/machine-bench.sh" ;;
-*) die "MACHINE is '$MACHINE': use bench or leave it out" ;;
+guest) [[ ${ACCEL-} == kvm ]] || cpus=1 ;;
+*) die "MACHINE is '$MACHINE': use bench or guest, or leave it out" ;;
 esac
 
 # QEMU's monitor reads what the job says to it
