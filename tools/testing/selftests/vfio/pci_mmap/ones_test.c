@@ -368,12 +368,27 @@ TEST_F(ones, more_refused_to_type1)
 	EXPECT_EQ(0, dma_unmap(&self->dev, 2 * self->page, IOVA));
 }
 
+/* What the parameter is, or "" */
+static const char *parameter(void)
+{
+	static char value[16];
+	FILE *file = fopen(PARAMETER, "r");
+
+	if (!file || fscanf(file, "%15s", value) != 1)
+		*value = 0;
+	if (file)
+		fclose(file);
+	return value;
+}
+
 /* The administrator's choice is for devices that are opened later */
 TEST_F(ones, more_default)
 {
 	struct listing listing;
 
+	EXPECT_STREQ("sigbus", parameter());
 	EXPECT_EQ(0, file_write(PARAMETER, "ones"));
+	EXPECT_STREQ("ones", parameter());
 	EXPECT_EQ(SIGBUS_POLICY, policy_get(&self->dev));
 	munmap(self->map, self->dev.bar_size);
 	device_close(&self->dev);
@@ -395,6 +410,7 @@ TEST_F(ones, more_default)
 
 	EXPECT_EQ(-EINVAL, file_write(PARAMETER, "zeroes"));
 	EXPECT_EQ(-EINVAL, file_write(PARAMETER, "\n"));
+	EXPECT_STREQ("ones", parameter());
 	EXPECT_EQ(0, file_write(PARAMETER, "sigbus\n"));
 }
 
