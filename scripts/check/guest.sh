@@ -11,6 +11,13 @@ if "$top/scripts/run.sh" "$1"; then
 else
 	not_ok "make run" "see above"
 fi
+if MACHINE=guest "$top/scripts/vm.sh" "$build/$1/series" 200 "$top/scripts/jobs/rounds" \
+	"$build/$1/selftests/vfio/pci_mmap=/selftests"
+then
+	ok "10,000 rounds with a page of ones"
+else
+	not_ok "10,000 rounds with a page of ones" "see above"
+fi
 "$top/scripts/guest.sh" "$1" toggle | tee "$tmp/guest" || :
 read -r passed _ failed _ < <(grep -E '^[0-9]+ passed, ' "$tmp/guest" || echo "0 passed, 1")
 n_passed=$((n_passed + passed)) n_failed=$((n_failed + failed))

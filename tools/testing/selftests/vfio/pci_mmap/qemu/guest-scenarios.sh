@@ -110,7 +110,7 @@ scenario_reboot() {
 	echo 1 >$ram/enable
 	boots=$(guest_bar $ram/resource2 read 0x100)
 	case $boots in
-	0xb0070003) say "3 reboots"; check; bind; return ;;
+	0xb0070003) say "3 reboots"; check; return ;;
 	0xb007000?) check ;;
 	*) boots=0xb0070000; fill ;;
 	esac
@@ -183,7 +183,7 @@ scenario_pause() {
 scenario_disk() {
 	local round
 
-	try "mke2fs" mke2fs -q -t ext4 /dev/nvme0n1 || return
+	try "mke2fs" /sbin/mke2fs -q -t ext4 /dev/nvme0n1 || return
 	mkdir -p /mnt
 	for round in $(seq 20); do
 		mount -t ext4 /dev/nvme0n1 /mnt || { wrong "mount, round $round"; return; }
@@ -202,7 +202,7 @@ scenario_disk() {
 	(cd /mnt && md5sum -cs sums) && say "20 rounds: all files are right" ||
 		wrong "20 rounds: files changed"
 	umount /mnt
-	try "e2fsck" e2fsck -fn /dev/nvme0n1
+	try "e2fsck" /sbin/e2fsck -fn /dev/nvme0n1
 }
 
 scenario=$(sed -n 's/.*scenario=\([a-z]*\).*/\1/p' /proc/cmdline)
