@@ -57,10 +57,7 @@ go_through() {
 	say "guests on $variant, $policy"
 	MACHINE=guest APPEND=$append "$top/scripts/vm.sh" "$build/$base/$variant" 1500 \
 		"$top/scripts/jobs/guest" "$guest/vmlinuz=/guest/vmlinuz" \
-		"$guest/initramfs=/guest/initramfs" \
-		/usr/bin/qemu-system-x86_64=/usr/bin/qemu-system-x86_64 \
-		/usr/share/qemu=/usr/share/qemu \
-		/usr/share/seabios=/usr/share/seabios |
+		"$guest/initramfs=/guest/initramfs" "${qemu_inside[@]}" |
 		tee "$guest/$variant-$policy" || status=$?
 	while read -r _ scenario verdict; do
 		verdict_of[$variant-$policy,$scenario]=$verdict

@@ -20,6 +20,12 @@ to_build=(git gcc make flex bison bc cpio libelf-dev libssl-dev libc6-dev rsync 
 to_boot=(qemu-system-x86 seabios busybox-static libc-bin)
 to_check=(perl python3-ply python3-git sparse shellcheck)
 
+# What a QEMU in the VM needs, for vm.sh
+qemu_inside=(
+	/usr/bin/qemu-system-x86_64=/usr/bin/qemu-system-x86_64
+	/usr/share/qemu=/usr/share/qemu /usr/share/seabios=/usr/share/seabios
+)
+
 say() { printf '%s\n' "==> $*" >&2; }
 die() { printf '%s\n' "error: $*" >&2; exit 1; }
 

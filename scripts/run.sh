@@ -21,9 +21,7 @@ guest=$build/$base/guest.initramfs
 say "booting it"
 if "$top/scripts/vm.sh" "$kernel" 300 "$top/scripts/jobs/run" \
 	"$tests/show=/bin/show" "$kernel/bzImage=/guest/bzImage" \
-	"$guest=/guest/initramfs" \
-	/usr/bin/qemu-system-x86_64=/usr/bin/qemu-system-x86_64 \
-	/usr/share/qemu=/usr/share/qemu /usr/share/seabios=/usr/share/seabios
+	"$guest=/guest/initramfs" "${qemu_inside[@]}"
 then
 	echo "It works: the BAR was out of reach while decode was off, and came back."
 else

@@ -89,6 +89,9 @@ int low_power_set(struct device *dev, bool on);
 /* What a read of a BAR gives where nobody answers */
 #define ALL_ONES 0xffffffff
 
+/* The policy of devices that are opened later */
+#define PARAMETER "/sys/module/vfio_pci_core/parameters/disabled_bar"
+
 /* VFIO_DEVICE_DISABLED_BAR_*; policy_get() may return a negative errno as well */
 int policy_set(struct device *dev, uint32_t policy);
 int policy_get(struct device *dev);

@@ -62,11 +62,16 @@ static int run_mmap(void)
 }
 
 /* The first access needs page tables. It is tried again until it has them. */
-static int run_fault(void)
+static int access_gives(uint32_t word)
 {
 	uint32_t value;
 
-	return try_read(map, &value) || value != device_word(0) ? -EFAULT : 0;
+	return try_read(map, &value) || value != word ? -EFAULT : 0;
+}
+
+static int run_fault(void)
+{
+	return access_gives(device_word(0));
 }
 
 /* Somewhere that has no page tables yet */
@@ -127,8 +132,6 @@ static void policy_back(int ret)
 	policy_set(&dev, VFIO_DEVICE_DISABLED_BAR_SIGBUS);
 }
 
-#define PARAMETER "/sys/module/vfio_pci_core/parameters/disabled_bar"
-
 static void close_fd_for_ones(void)
 {
 	file_write(PARAMETER, "ones");
@@ -169,9 +172,7 @@ static void off_afar(void)
 
 static int run_fault_ones(void)
 {
-	uint32_t value;
-
-	return try_read(map, &value) || value != ALL_ONES ? -EFAULT : 0;
+	return access_gives(ALL_ONES);
 }
 
 static void on_afar(int ret)

@@ -27,7 +27,6 @@
 
 #define SIGBUS_POLICY VFIO_DEVICE_DISABLED_BAR_SIGBUS
 #define ONES_POLICY VFIO_DEVICE_DISABLED_BAR_ONES
-#define PARAMETER "/sys/module/vfio_pci_core/parameters/disabled_bar"
 #define IOVA 0x100000000ULL
 
 static const char *bdf[2];
