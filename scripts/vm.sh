@@ -92,27 +92,43 @@ boot() {
 	return "${PIPESTATUS[0]}"
 }
 
-# Shortly before the time is up, have the monitor tell what each CPU is at
-look() {
-	local cpu
-
-	read -rt $((seconds - 3)) <&4 || :
-	echo stop
-	echo 'info registers -a'
-	for ((cpu = 0; cpu < cpus; cpu++)); do
-		echo "info lapic $cpu"
-	done
-}
-
 # Print a CPU that runs a program, or sleeps, with an interrupt in service: Linux
 # ends an interrupt before it does either, so QEMU has lost the end of that one.
 # The CPU gets no interrupt of that priority again, mostly the timer's.
 lost_eoi() {
 	tr -d '\r' <"$tmp/monitor.out" | awk '
+		/^CPU#0/ { delete done }
 		/^CPU#/ { cpu = substr($1, 5) }
 		/CPL=3|HLT=1/ { done[cpu] = 1 }
 		/local APIC state for CPU/ { cpu = $7 }
-		/^ISR/ && !/none/ && done[cpu] { print cpu; exit }'
+		/^ISR/ { lost[cpu] = !/none/ && done[cpu] }
+		END {
+			for (cpu in lost)
+				if (lost[cpu]) {
+					print cpu
+					exit
+				}
+		}'
+}
+
+# Whenever the job has said nothing for a while, have the monitor tell what each CPU is
+# at, and end a VM that has lost an interrupt
+watch() {
+	local cpu
+
+	while :; do
+		read -rt 10 <&4 || :
+		(($(date +%s) - $(stat -c %Y "$tmp/output") >= 30)) || continue
+		echo stop
+		echo 'info registers -a'
+		for ((cpu = 0; cpu < cpus; cpu++)); do
+			echo "info lapic $cpu"
+		done
+		echo cont
+		read -rt 2 <&4 || :
+		lost_eoi >"$tmp/lost"
+		[[ ! -s $tmp/lost ]] || echo quit
+	done
 }
 
 # QEMU 7.2 without KVM does not always survive it that a BAR goes away while
@@ -121,14 +137,16 @@ lost_eoi() {
 for attempt in 1 2 3; do
 	status=0
 	: >"$tmp/monitor.out"
-	look >"$tmp/monitor.in" &
+	: >"$tmp/output"
+	: >"$tmp/lost"
+	watch >"$tmp/monitor.in" &
 	boot || status=$?
 	kill $! 2>/dev/null || :
 	wait $! || :
 	if ((status == 139 || status == 134)); then
 		echo "# again: QEMU died of signal $((status - 128)), attempt $attempt of 3"
-	elif ((status == 124)) && cpu=$(lost_eoi) && [[ $cpu ]]; then
-		echo "# again: QEMU lost an interrupt of CPU $cpu, attempt $attempt of 3"
+	elif [[ -s $tmp/lost ]]; then
+		echo "# again: QEMU lost an interrupt of CPU $(<"$tmp/lost"), attempt $attempt of 3"
 	else
 		break
 	fi
