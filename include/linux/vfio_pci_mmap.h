@@ -46,6 +46,8 @@ struct vfio_pci_mmap {
  * @nr_unlisted: how many VMAs share @standin
  * @inserted: a bit for each BAR that may have page-table entries: set before one
  *	      is inserted, cleared by the zap
+ * @always: those that the zap leaves set, never changes: all if the driver brings an
+ *	    mmap() of its own, which may have mapped any of them
  * @zaps: how many zaps took something away, from 1
  * @populate: fills VMAs that have not been populated since the last zap
  */
@@ -56,6 +58,7 @@ struct vfio_pci_mmap_list {
 	unsigned int		nr_listed;
 	unsigned int		nr_unlisted;
 	unsigned long		inserted;
+	unsigned long		always;
 	atomic_t		zaps;
 	struct delayed_work	populate;
 };

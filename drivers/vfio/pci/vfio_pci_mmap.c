@@ -22,7 +22,8 @@
  *
  * The zap leaves out BARs that had nothing inserted since the last one:
  * mmap_list.inserted has a bit for each, set with both locks held for read, cleared
- * with either held for write. No other way leads to an entry, so no bit means none.
+ * with either held for write. No other way leads to an entry, so no bit means none. A
+ * driver that brings its own mmap() need not come by: its BARs keep their bits.
  *
  * A VMA belongs to its mm, its entry on the device's list to the VMA (see
  * vfio_pci_mmap_list.c). The device and its inode outlive both: vm_file holds
@@ -51,6 +52,9 @@
 #include "vfio_pci_mmap_ones.h"
 #include "vfio_pci_mmap_trace.h"
 #include "vfio_pci_priv.h"
+
+/* What VFIO_PCI_OFFSET_SHIFT is to an offset in pages */
+#define VFIO_PCI_PGOFF_SHIFT	(VFIO_PCI_OFFSET_SHIFT - PAGE_SHIFT)
 
 /* File offset, in pages, of the page of the BAR that @addr maps */
 static pgoff_t vfio_pci_mmap_pgoff(struct vm_area_struct *vma,
@@ -241,21 +245,15 @@ static __always_inline unsigned long
 vfio_pci_zap_inserted(struct vfio_pci_core_device *vdev)
 {
 	struct vfio_pci_mmap_list *list = &vdev->mmap_list;
-	unsigned long bars = READ_ONCE(list->inserted), left;
-
-	/* Whoever brings an mmap() may have mapped any of them */
-	if (unlikely(vdev->vdev.ops->mmap != vfio_pci_core_mmap))
-		bars = GENMASK(PCI_STD_NUM_BARS - 1, 0);
+	unsigned long bars = READ_ONCE(list->inserted), left = bars;
 
 	if (!bars)
 		return 0;
 
-	left = bars;
 	do {
 		unmap_mapping_pages(vdev->vdev.inode->i_mapping,
-				    VFIO_PCI_INDEX_TO_OFFSET(__ffs(left)) >> PAGE_SHIFT,
-				    VFIO_PCI_INDEX_TO_OFFSET(1) >> PAGE_SHIFT,
-				    true);
+				    __ffs(left) << VFIO_PCI_PGOFF_SHIFT,
+				    1UL << VFIO_PCI_PGOFF_SHIFT, true);
 		left &= left - 1;
 	} while (left);
 
@@ -263,7 +261,7 @@ vfio_pci_zap_inserted(struct vfio_pci_core_device *vdev)
 	 * Not before: others who zap would not wait for this one, and who populates
 	 * would take what is going away for populated.
 	 */
-	WRITE_ONCE(list->inserted, 0);
+	WRITE_ONCE(list->inserted, list->always);
 	atomic_inc(&list->zaps);
 	return bars;
 }

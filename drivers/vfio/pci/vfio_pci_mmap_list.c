@@ -20,6 +20,7 @@
  * mmap_lock is held too.
  */
 
+#include <linux/bits.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -42,7 +43,9 @@ void vfio_pci_mmap_list_init(struct vfio_pci_core_device *vdev)
 	list->standin.vma = NULL;
 	list->nr_listed = 0;
 	list->nr_unlisted = 0;
-	list->inserted = 0;
+	list->always = vdev->vdev.ops->mmap == vfio_pci_core_mmap ? 0 :
+		       GENMASK(PCI_STD_NUM_BARS - 1, 0);
+	list->inserted = list->always;
 	atomic_set(&list->zaps, 1);
 }
 
