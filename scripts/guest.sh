@@ -16,7 +16,7 @@ shift
 check_base "$base"
 guest=$build/$base/guest
 tests=$build/$base/selftests/vfio/pci_mmap
-scenarios=${*:-toggle reboot sleep plug reset pause disk}
+scenarios=${*:-toggle vast reboot sleep plug reset pause disk}
 known=$(sed -n 's/^scenario_\([a-z]*\)() .*/\1/p' \
 	"$top/$selftest/qemu/guest-scenarios.sh" | xargs)
 for scenario in $scenarios; do
@@ -55,7 +55,7 @@ go_through() {
 	append="scenarios=$(tr ' ' , <<<"$*")"
 	[[ $policy == sigbus ]] || append+=" vfio_pci_core.disabled_bar=$policy"
 	say "guests on $variant, $policy"
-	MACHINE=guest APPEND=$append "$top/scripts/vm.sh" "$build/$base/$variant" 1500 \
+	MACHINE=guest APPEND=$append "$top/scripts/vm.sh" "$build/$base/$variant" 2400 \
 		"$top/scripts/jobs/guest" "$guest/vmlinuz=/guest/vmlinuz" \
 		"$guest/initramfs=/guest/initramfs" "${qemu_inside[@]}" |
 		tee "$guest/$variant-$policy" || status=$?

@@ -103,6 +103,17 @@ scenario_toggle() {
 	check
 }
 
+# The larger the BAR, the more a VMM has to do: with a sign of life now and then
+scenario_vast() {
+	local n
+
+	fill
+	for n in $(seq 10); do
+		try "decode, $n of 10" guest_bar $vast/resource2 toggle 100
+	done
+	check
+}
+
 # The BAR of memory tells how often that has been
 scenario_reboot() {
 	local boots
