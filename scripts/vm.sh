@@ -92,16 +92,20 @@ boot() {
 	return "${PIPESTATUS[0]}"
 }
 
-# Print a CPU that runs a program, or sleeps, with an interrupt in service: Linux
-# ends an interrupt before it does either, so QEMU has lost the end of that one.
-# The CPU gets no interrupt of that priority again, mostly the timer's.
-lost_eoi() {
+# Print a CPU that QEMU no longer interrupts. One that runs a program, or sleeps, has no
+# interrupt in service: Linux ends an interrupt before it does either. And where its
+# timer is on, that is running, or has asked for an interrupt: Linux sets it again, or
+# masks it. If not so, QEMU has lost the end of the one or the start of the other.
+lost_interrupt() {
 	tr -d '\r' <"$tmp/monitor.out" | awk '
-		/^CPU#0/ { delete done }
+		/^CPU#0/ { delete at_rest; delete lost }
 		/^CPU#/ { cpu = substr($1, 5) }
-		/CPL=3|HLT=1/ { done[cpu] = 1 }
+		/CPL=3|HLT=1/ { at_rest[cpu] = 1 }
 		/local APIC state for CPU/ { cpu = $7 }
-		/^ISR/ { lost[cpu] = !/none/ && done[cpu] }
+		/^LVTT[ \t]/ { timer = /one-shot/ && !/masked/ }
+		/^Timer/ { expired = timer && / initial_count = [1-9]/ && / current_count = 0/ }
+		/^ISR/ { in_service = !/none/ }
+		/^IRR/ { lost[cpu] = at_rest[cpu] && (in_service || expired && /none/) }
 		END {
 			for (cpu in lost)
 				if (lost[cpu]) {
@@ -126,14 +130,14 @@ watch() {
 		done
 		echo cont
 		read -rt 2 <&4 || :
-		lost_eoi >"$tmp/lost"
+		lost_interrupt >"$tmp/lost"
 		[[ ! -s $tmp/lost ]] || echo quit
 	done
 }
 
 # QEMU 7.2 without KVM does not always survive it that a BAR goes away while
-# another CPU uses it. No kernel can make it die of a signal, nor lose the end of
-# an interrupt: start again.
+# another CPU uses it: what the other one writes to a register may end up elsewhere. No
+# kernel can make it die of a signal, nor lose an interrupt: start again.
 for attempt in 1 2 3; do
 	status=0
 	: >"$tmp/monitor.out"
