@@ -95,24 +95,27 @@ boot() {
 # Print a CPU that QEMU no longer interrupts. One that runs a program, or sleeps, has no
 # interrupt in service: Linux ends an interrupt before it does either. And where its
 # timer is on, that is running, or has asked for an interrupt: Linux sets it again, or
-# masks it. If not so, QEMU has lost the end of the one or the start of the other.
+# masks it. If it was not so in two looks, with the timer as it was, QEMU has lost the end
+# of the one or the start of the other. One look may come while the timer expires.
 lost_interrupt() {
 	tr -d '\r' <"$tmp/monitor.out" | awk '
-		/^CPU#0/ { delete at_rest; delete lost }
+		/^CPU#0/ { delete at_rest }
 		/^CPU#/ { cpu = substr($1, 5) }
 		/CPL=3|HLT=1/ { at_rest[cpu] = 1 }
 		/local APIC state for CPU/ { cpu = $7 }
-		/^LVTT[ \t]/ { timer = /one-shot/ && !/masked/ }
-		/^Timer/ { expired = timer && / initial_count = [1-9]/ && / current_count = 0/ }
+		/^LVTT[ \t]/ { on = /one-shot/ && !/masked/ }
+		/^Timer/ {
+			match($0, /initial_count = [0-9]+/)
+			timer = substr($0, RSTART + 16, RLENGTH - 16) + 0
+			expired = on && timer && / current_count = 0/
+		}
 		/^ISR/ { in_service = !/none/ }
-		/^IRR/ { lost[cpu] = at_rest[cpu] && (in_service || expired && /none/) }
-		END {
-			for (cpu in lost)
-				if (lost[cpu]) {
-					print cpu
-					exit
-				}
-		}'
+		/^IRR/ && at_rest[cpu] && (in_service || expired && /none/) {
+			if ((cpu, timer) in seen)
+				lost = cpu
+			seen[cpu, timer]
+		}
+		END { if (lost != "") print lost }'
 }
 
 # Whenever the job has said nothing for a while, have the monitor tell what each CPU is
