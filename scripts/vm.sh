@@ -10,8 +10,14 @@
 # a splat in the log or no end within SECONDS is a failure, and the log is shown.
 # APPEND adds to the kernel's command line. MACHINE=bench is another machine, as
 # machine-bench.sh says. MACHINE=guest has one CPU, for as many as a guest in it may
-# have: as QEMU 7.2 emulates two, what one writes to a register may end up anywhere in
-# the moment in which the other turns a BAR off, and guests do that a lot.
+# have.
+#
+# QEMU 7.2 without KVM numbers what is in its memory map, in the order of addresses.
+# While one CPU turns a BAR off, an access of another may still go by the old number, and
+# miss what lies above that BAR: the local APIC, say, and then the end of an interrupt,
+# the start of a timer or the call of another CPU is lost. So BARs below 4 GiB that nobody
+# needs are left out where decode is toggled a lot (no_registers), guests, who turn off
+# everything, are run with one CPU, and what is left is looked out for below.
 #
 # A line 'monitor: COMMAND' of what the job prints is a command for QEMU's monitor.
 # What a kernel counts of how often its lines are run goes to gcda/ next to its log.
@@ -138,9 +144,9 @@ watch() {
 	done
 }
 
-# QEMU 7.2 without KVM does not always survive it that a BAR goes away while
-# another CPU uses it: what the other one writes to a register may end up elsewhere. No
-# kernel can make it die of a signal, nor lose an interrupt: start again.
+# QEMU 7.2 without KVM does not always survive it either that a BAR goes away while
+# another CPU uses it. No kernel can make it die of a signal, nor lose an interrupt: start
+# again.
 for attempt in 1 2 3; do
 	status=0
 	: >"$tmp/monitor.out"
