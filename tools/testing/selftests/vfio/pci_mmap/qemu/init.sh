@@ -33,7 +33,8 @@ bind() {
 # no_registers DEVICE: leave it without its first BAR, where nobody needs that. vm.sh
 # says what comes of it when such a BAR goes off and on a lot.
 no_registers() {
-	printf '\0\0\0\0' | dd of=/sys/bus/pci/devices/$1/config bs=4 seek=4 conv=notrunc 2>/dev/null
+	printf '\0\0\0\0' |
+		dd of=/sys/bus/pci/devices/$1/config bs=4 seek=4 conv=notrunc 2>/dev/null
 }
 
 # virtual_function DEVICE: have it have one, and set $vf to its address
