@@ -3,6 +3,7 @@
 BASE ?= 6.12
 VARIANT ?= series
 DEBUG ?=
+ONLY ?=
 TREE ?=
 
 .PHONY: help run check test leaks guest bench kernel series apply clean
@@ -28,6 +29,7 @@ help:
 	@echo '  BASE=$(BASE)            kernel to work with: $(notdir $(wildcard series/*))'
 	@echo '  VARIANT=$(VARIANT)       series, upstream (as it is) or eager (as Linux 5.7 was)'
 	@echo '  DEBUG=1              with KASAN, lockdep and the like; DEBUG=kcsan finds data races'
+	@echo '  ONLY=NAME            run just this program, or program:test, of the self-tests'
 	@echo '  KSRC=DIR             kernel tree to build from; else a Debian package is used'
 	@echo '  ACCEL=kvm            let QEMU use KVM; else it emulates'
 
@@ -40,7 +42,7 @@ check:
 	@scripts/check.sh '$(BASE)'
 
 test:
-	@scripts/test.sh '$(BASE)' '$(VARIANT)' '$(DEBUG)'
+	@scripts/test.sh '$(BASE)' '$(VARIANT)' '$(DEBUG)' '$(ONLY)'
 
 leaks:
 	@scripts/leaks.sh '$(BASE)'

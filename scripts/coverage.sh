@@ -3,7 +3,7 @@
 #
 # coverage.sh BASE: after a run of the debug kernel, print how many lines and
 # branches of each file of the series it came by, and each line that it did not,
-# with the reason that the file 'uncovered' of the self-tests gives for it. Fails
+# with the reason that the file 'coverage_exempt' of the self-tests gives for it. Fails
 # below 95 % of lines, and where there is no reason, or one for a line that is not
 # there. Ends with 'N passed, N failed, N skipped'.
 
@@ -12,7 +12,7 @@
 base=$1
 out=$build/$base/series-debug
 obj=$build/$base/obj-debug/drivers/vfio/pci
-reasons=$top/$selftest/uncovered
+reasons=$top/$selftest/coverage_exempt
 compgen -G "$out/gcda/*.gcda" >/dev/null ||
 	die "no counts in $out/gcda: run 'make test DEBUG=1' first"
 

@@ -16,4 +16,4 @@ vast=0000:00:0b.0	# a BAR of 8 GiB of memory, for who touches little of it
 # With MACHINE=bench instead:
 bars="0000:00:08.0 0000:00:09.0 0000:00:0a.0 0000:00:0b.0 0000:00:0c.0
 	0000:00:0d.0 0000:00:0e.0 0000:00:0f.0"	# from 4 KiB to 64 GiB
-crowded=0000:00:0c.0	# 256 MiB
+many_vmas=0000:00:0c.0	# 256 MiB

@@ -51,8 +51,12 @@ stamp=$(git -C "$src" rev-parse "$tip^{tree}"; sha256sum <<<"$fragment")
 	[[ -f $out/stamp && $(<"$out/stamp") == "$stamp" ]] && exit 0
 rm -f "$out/stamp"
 
+# What one variant has in common with another, or with what another clone has built,
+# is not compiled again
+export CCACHE_BASEDIR=$build/$base CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
+
 kmake() {
-	make -C "$src" O="$obj" -j"$(($(nproc) + 1))" \
+	make -C "$src" O="$obj" -j"$(($(nproc) + 1))" CC="ccache gcc" \
 		KBUILD_BUILD_TIMESTAMP=@0 KBUILD_BUILD_USER=vfio \
 		KBUILD_BUILD_HOST=vfio "${instrument[@]}" "$@"
 }

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# leaks.sh BASE [short]: in every way in which a device stops answering, count
-# the accesses to its BAR that completed although it did not answer: on each
-# variant, in scripts/jobs/leaks. Prints a table and what is wrong with it, then
-# 'N passed, N failed, N skipped', one for each way. Without 'short', one more is
-# for enough events and accesses.
+# leaks.sh BASE [short]: in every way in which a device stops answering, count the
+# stray accesses, those to its BAR that completed although it did not answer: on each
+# variant, in scripts/jobs/leaks. Prints a table and what is wrong with it, then 'N
+# passed, N failed, N skipped', one for each way. Without 'short', one more is for
+# enough events and accesses.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -20,7 +20,7 @@ mkdir -p "$build/$base"
 "$top/scripts/kernel.sh" "$base" series ''
 for variant in eager upstream series; do
 	"$top/scripts/kernel.sh" "$base" "$variant" ''
-	say "counting leaks on $variant"
+	say "counting stray accesses on $variant"
 	status=0
 	APPEND=leaks=$form "$top/scripts/vm.sh" "$build/$base/$variant" 300 "$job" \
 		"$build/$base/selftests/vfio/pci_mmap=/selftests" |
@@ -36,13 +36,13 @@ awk -v form="$form" '
 		list = list sprintf("failed %s: %s\n", name, why)
 	}
 	function check(way,   why) {
-		if (!((way, "series") in leaks) || !((way, "eager") in leaks) ||
-		    !((way, "upstream") in leaks))
+		if (!((way, "series") in stray) || !((way, "eager") in stray) ||
+		    !((way, "upstream") in stray))
 			why = "no figure from one of the kernels: see above"
-		else if (leaks[way, "series"])
-			why = leaks[way, "series"] " leaks on series"
-		else if (!leaks[way, "eager"] && !(way in answers))
-			why = "no leak on eager, so none could be seen"
+		else if (stray[way, "series"])
+			why = stray[way, "series"] " stray accesses on series"
+		else if (!stray[way, "eager"] && !(way in answers))
+			why = "no stray access on eager, so none could be seen"
 		else if (way in waits && refused[way])
 			why = refused[way] " accesses failed that had to wait"
 		if (why)
@@ -51,7 +51,7 @@ awk -v form="$form" '
 			n["passed"]++
 	}
 	function figure(way, variant) {
-		return (way, variant) in leaks ? leaks[way, variant] : "none"
+		return (way, variant) in stray ? stray[way, variant] : "none"
 	}
 	BEGIN {
 		# The device answers until user space has closed it, or always
@@ -60,9 +60,9 @@ awk -v form="$form" '
 		waits["sysfs_reset"] = waits["vf_reset"]
 	}
 	FNR == NR { ways[++n_ways] = $1; next }
-	$2 == "leaks" {
+	$2 == "stray_access" {
 		variant = substr($1, 1, length($1) - 1)
-		leaks[$3, variant] = $9
+		stray[$3, variant] = $9
 		if (variant == "series") {
 			events[$3] = $5
 			accesses[$3] = $7
@@ -75,7 +75,7 @@ awk -v form="$form" '
 	}
 	$2 == "status" && $3 { failed("the VM", $1 " status " $3) }
 	END {
-		printf "%-14s %7s %11s %10s %10s %10s\n", "leaks", "events",
+		printf "%-14s %7s %11s %10s %10s %10s\n", "stray", "events",
 		       "accesses", "eager", "upstream", "series"
 		for (i = 1; i <= n_ways; i++) {
 			way = ways[i]
@@ -89,7 +89,7 @@ awk -v form="$form" '
 		print "pf_reset: VF Enable is cleared by pci_gaps.ko, as QEMU does not"
 		print "surprise: counts from when the driver has told user space; " \
 		      before + 0 " accesses before that on series"
-		print "rows where upstream leaks:" (upstream ? upstream : " none")
+		print "rows where upstream lets accesses through:" (upstream ? upstream : " none")
 
 		if (form == "full" && all_events >= 200 && all_accesses >= 10000000)
 			n["passed"]++

@@ -16,7 +16,7 @@ bases=$(cd "$top/series" && echo *)
 variants="series upstream eager"
 
 # Packages, by what they are for
-to_build=(git gcc make flex bison bc cpio libelf-dev libssl-dev libc6-dev rsync kmod)
+to_build=(git gcc ccache make flex bison bc cpio libelf-dev libssl-dev libc6-dev rsync kmod)
 to_boot=(qemu-system-x86 seabios busybox-static libc-bin)
 to_check=(perl python3-ply python3-git sparse shellcheck)
 

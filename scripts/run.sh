@@ -20,7 +20,7 @@ guest=$build/$base/guest.initramfs
 
 say "booting it"
 if "$top/scripts/vm.sh" "$kernel" 300 "$top/scripts/jobs/run" \
-	"$tests/show=/bin/show" "$kernel/bzImage=/guest/bzImage" \
+	"$tests/bar_demo=/bin/bar_demo" "$kernel/bzImage=/guest/bzImage" \
 	"$guest=/guest/initramfs" "${qemu_inside[@]}"
 then
 	echo "It works: the BAR was out of reach while decode was off, and came back."

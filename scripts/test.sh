@@ -1,51 +1,124 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# test.sh BASE VARIANT [DEBUG]: build the kernel and the self-tests, and run
-# them in it. Prints their TAP, then 'N passed, N failed, N skipped'. A kernel
-# with DEBUG also has the model-based test for longer, and scripts/jobs/leaks.
+# test.sh BASE VARIANT [DEBUG [ONLY]]: build the kernel and the self-tests, and run
+# them in it. Prints their TAP, then 'N passed, N failed, N skipped'. A kernel with
+# DEBUG also has the model-based test for longer, and scripts/jobs/leaks. ONLY is a
+# program, or PROGRAM:TEST, to run nothing else.
 #
-# On the eager variant the tests named zap_* or more_* have to fail: one that does
-# not is a failure, and one that does counts as passed.
+# What scripts/must_fail has for the variant has to fail: a test that does not is a
+# failure, and one that does counts as passed. Each test of which the kernel dies is
+# run in a VM of its own.
 
 . "$(dirname "$0")/lib.sh"
 
-base=$1 variant=$2 debug=${3-}
+base=$1 variant=$2 debug=${3-} only=${4-}
+check_base "$base"
+check_variant "$variant"
 suffix=$(debug_suffix "$debug")
 out=$build/$base/$variant$suffix
+tests=$build/$base/selftests$suffix/vfio/pci_mmap
+list=$top/scripts/must_fail
+[[ $only =~ ^([a-z0-9_]+_test(:[a-z0-9_.]+)?)?$ ]] ||
+	die "ONLY is '$only': use a program of the self-tests, or program:test"
 
 [[ $variant == series ]] || "$top/scripts/kernel.sh" "$base" series "$debug"
 "$top/scripts/kernel.sh" "$base" "$variant" "$debug"
+[[ ! $only || -x $tests/${only%%:*} ]] ||
+	die "no self-test '${only%%:*}': see $selftest"
 
-say "running the self-tests on $variant$suffix"
-status=0 seconds=400
+seconds=400 append="variant=$variant"
 if [[ $debug ]]; then
 	seconds=1500
-	export APPEND="long leaks=short"
+	append+=" long leaks=short"
 fi
-"$top/scripts/vm.sh" "$out" $seconds "$top/scripts/jobs/selftests" \
-	"$top/scripts/jobs/leaks=/leaks" \
-	"$build/$base/selftests$suffix/vfio/pci_mmap=/selftests" |
-	tee "$out/tap" || status=$?
 
-awk -v must_fail="$([[ $variant == eager ]] && echo '[.](zap|more)_')" \
-	-v status=$status '
+# vm APPEND: run the self-tests that it leaves
+vm() {
+	APPEND="$append $1 ${APPEND-}" "$top/scripts/vm.sh" "$out" $seconds \
+		"$top/scripts/jobs/selftests" "$top/scripts/jobs/leaks=/leaks" \
+		"$list=/must_fail" "$tests=/selftests"
+}
+
+# die_of NAME PATTERN: the kernel has to die of a test; print what came of it for the
+# awk below
+die_of() {
+	local name=$1 pattern=$2 program=${1%%:*} log found
+
+	log=$out/dies/${name//[^a-z0-9_.]/-}.log
+	: >"$log"
+	LOG=$log vm "only=$program:${name##*.} oops=panic" >"$log.job" 2>&1 || :
+	found=$(tr -d '\r' <"$log" | grep -m 1 -E -e "$pattern" || :)
+	if [[ $found ]]; then
+		echo "died $name $found"
+	else
+		echo "lived $name: no '$pattern' in $log; see $log.job"
+	fi
+}
+
+# Of those that ONLY leaves, the tests of which the kernel dies, and its last words
+mapfile -t deaths < <(awk -v variant="$variant" -v only="$only" '
+	$1 == variant && $3 == "dies" {
+		name = program = $2
+		sub(/:.*/, "", program)
+		test = $2
+		sub(/.*[.:]/, "", test)
+		sub(/:.*[.]/, ":", only)
+		sub(/^[^ \t]+[ \t]+[^ \t]+[ \t]+dies[ \t]*/, "")
+		if (!only || only == program || only == program ":" test)
+			print name "\t" $0
+	}' "$list")
+
+status=0
+: >"$out/tap"
+if ((!${#deaths[@]})) || [[ $only != *:* ]]; then
+	say "running ${only:-the self-tests} on $variant$suffix"
+	vm "${only:+only=$only}" | tee "$out/tap" || status=$?
+fi
+
+rm -rf "$out/dies"
+mkdir "$out/dies"
+for death in "${deaths[@]}"; do
+	say "running ${death%%$'\t'*} on $variant$suffix, which has to die of it"
+	die_of "${death%%$'\t'*}" "${death#*$'\t'}" >>"$out/tap"
+done
+
+awk -v variant="$variant" -v only="$only" -v status=$status '
 	function count(verdict, name, why) {
 		n[verdict]++
 		if (verdict != "passed" || why)
 			list = list sprintf("%s %s%s\n", verdict, name, why)
 	}
+	# A shell glob as a regular expression
+	function regex(glob) {
+		gsub(/[.]/, "[.]", glob)
+		gsub(/[*]/, ".*", glob)
+		gsub(/[?]/, ".", glob)
+		return "^" glob "$"
+	}
+	function has_to_fail(name,   glob, found) {
+		for (glob in must_fail)
+			if (name ~ must_fail[glob])
+				found = ran[glob] = 1
+		return found
+	}
 	function close_program() {
-		if (program && (!planned || seen != planned))
+		if (program && (planned == "" || seen + 0 != planned))
 			count("failed", program, ": " seen + 0 " of " \
 			      planned + 0 " tests ended")
-		seen = planned = 0
+		seen = planned = ""
+	}
+	FNR == NR {
+		if ($1 == variant && $3 == "fails")
+			must_fail[$2] = regex($2)
+		next
 	}
 	# The VM starts again: so does the count
 	/^# again: / {
 		delete n
-		list = program = said = ""
-		seen = planned = n_said = 0
+		delete ran
+		list = program = said = seen = planned = ""
+		n_said = 0
 	}
 	/^# program / { close_program(); program = $3; said = n_said = "" }
 	/^1\.\.[0-9]+/ { planned = substr($1, 4) + 0 }
@@ -56,29 +129,41 @@ awk -v must_fail="$([[ $variant == eager ]] && echo '[.](zap|more)_')" \
 	}
 	/^(not )?ok [0-9]+ / {
 		seen++
-		full = program ":" ($1 == "not" ? $4 : $3)
-		if (/# SKIP/)
-			count("skipped", full, substr($0, index($0, "# SKIP") + 6))
-		else if (must_fail && full ~ must_fail)
-			count($1 == "not" ? "passed" : "failed", full,
-			      $1 == "not" ? " fails as it must: " said : \
-			      " passes, but must fail here")
+		passed = $1 == "ok"
+		full = program ":" (passed ? $3 : $4)
+		skipped = /# SKIP/ ? substr($0, index($0, "# SKIP") + 6) : ""
+		if (!has_to_fail(full))
+			count(/# SKIP/ ? "skipped" : passed ? "passed" : "failed",
+			      full, skipped)
+		else if (/# SKIP/)
+			count("failed", full, " skips, but must fail here:" skipped)
+		else if (passed)
+			count("failed", full, " passes, but must fail here")
 		else
-			count($1 == "not" ? "failed" : "passed", full)
+			count("passed", full, " fails as it must: " said)
 		said = n_said = ""
 	}
-	/^leaks [a-z0-9_]+ events/ {
-		count($8 ? "failed" : "passed", "leaks:" $2,
+	/^died / {
+		full = $2
+		sub(/^died [^ ]+ /, "")
+		count("passed", full, " dies as it must: " $0)
+	}
+	/^lived / { count("failed", $2, substr($0, 7 + length($2))) }
+	/^stray_access [a-z0-9_]+ events/ {
+		count($8 ? "failed" : "passed", "stray_access:" $2,
 		      $8 ? ": " $8 " of " $6 " accesses" : "")
 	}
-	/^leaks: / { count("failed", "leaks", substr($0, 6)) }
+	/^stray_access: / { count("failed", "stray_access", substr($0, 13)) }
 	END {
 		close_program()
 		if (status)
 			count("failed", "the VM", ": status " status)
+		for (glob in must_fail)
+			if (!only && !(glob in ran))
+				count("failed", glob, ": must fail here, but is not there")
 		if (!n["passed"])
 			count("failed", "the run", ": no test ran")
 		printf "%s%d passed, %d failed, %d skipped\n", list,
 		       n["passed"], n["failed"], n["skipped"]
 		exit n["failed"] > 0
-	}' "$out/tap"
+	}' "$list" "$out/tap"

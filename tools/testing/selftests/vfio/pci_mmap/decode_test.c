@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What turning memory decode off and on does to one mapping
- *
- * Tests named zap_* fail on a kernel that leaves mappings in place.
  */
 #include <errno.h>
 #include <signal.h>
@@ -15,6 +13,7 @@
 #include <linux/vfio.h>
 
 #include "../../kselftest_harness.h"
+#include "access.h"
 #include "device.h"
 
 static const char *bdf;
@@ -53,7 +52,7 @@ FIXTURE_TEARDOWN(decode)
 	device_close(&self->dev);
 }
 
-TEST_F(decode, zap_reads)
+TEST_F(decode, disabled_read_is_sigbus)
 {
 	ASSERT_EQ(0, decode_set(&self->dev, false, variant->width));
 	EXPECT_SIGBUS(self->map);
@@ -63,7 +62,7 @@ TEST_F(decode, zap_reads)
 	EXPECT_DATA(self->far, self->map + self->far);
 }
 
-TEST_F(decode, zap_writes)
+TEST_F(decode, disabled_write_is_sigbus)
 {
 	ASSERT_EQ(0, decode_set(&self->dev, false, variant->width));
 	EXPECT_EQ(SIGBUS, try_write(self->map, 0))
@@ -72,7 +71,7 @@ TEST_F(decode, zap_writes)
 	EXPECT_DATA(0, self->map);
 }
 
-TEST_F(decode, zap_new_mapping)
+TEST_F(decode, mapped_while_disabled)
 {
 	void *map;
 
@@ -84,7 +83,7 @@ TEST_F(decode, zap_new_mapping)
 	EXPECT_DATA(0, map);
 }
 
-TEST_F(decode, zap_repeatedly)
+TEST_F(decode, disabled_repeatedly)
 {
 	int i;
 
@@ -115,7 +114,7 @@ TEST_F(decode, region_io_is_eio)
 	EXPECT_EQ(device_word(0), value);
 }
 
-TEST_F(decode, data_intact)
+TEST_F(decode, keeps_data)
 {
 	uint32_t value;
 	off_t offset;
@@ -129,7 +128,7 @@ TEST_F(decode, data_intact)
 }
 
 /* Other bits of the command register leave mappings alone */
-TEST_F(decode, on_while_on)
+TEST_F(decode, keeps_mapping_of_enabled_bar)
 {
 	uint32_t command;
 
@@ -158,7 +157,7 @@ static int ioeventfd(struct device *dev, uint32_t data)
 }
 
 /* While decode is off, the write goes nowhere */
-TEST_F(decode, ioeventfd)
+TEST_F(decode, drops_ioeventfd_while_disabled)
 {
 	const uint32_t word = 0x10e7f0;
 	int fd = ioeventfd(&self->dev, word);

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * type1 DMA maps of a BAR
- *
- * Tests named zap_* fail on a kernel that leaves mappings in place.
  */
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "../../kselftest_harness.h"
+#include "access.h"
 #include "device.h"
 
 #define IOVA 0x100000000ULL
@@ -35,13 +34,13 @@ FIXTURE_TEARDOWN(dma)
 	device_close(&self->dev);
 }
 
-TEST_F(dma, untouched)
+TEST_F(dma, maps_untouched_bar)
 {
 	ASSERT_EQ(0, dma_map(&self->dev, self->map, self->size, IOVA));
 	EXPECT_EQ(0, dma_unmap(&self->dev, self->size, IOVA));
 }
 
-TEST_F(dma, touched)
+TEST_F(dma, maps_touched_bar)
 {
 	uint32_t value;
 
@@ -50,7 +49,7 @@ TEST_F(dma, touched)
 	EXPECT_EQ(0, dma_unmap(&self->dev, self->size, IOVA));
 }
 
-TEST_F(dma, zap_refuses_while_off)
+TEST_F(dma, refuses_disabled_bar)
 {
 	uint32_t value;
 
@@ -65,7 +64,7 @@ TEST_F(dma, zap_refuses_while_off)
 }
 
 /* Decode may be toggled under a DMA map; the map can be taken down after */
-TEST_F(dma, toggled_under_map)
+TEST_F(dma, unmaps_after_toggle)
 {
 	uint32_t value;
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Mappings of two functions across the hot reset of both
- *
- * Tests named zap_* fail on a kernel that leaves mappings in place.
  */
 #include <errno.h>
 #include <signal.h>
@@ -15,6 +13,7 @@
 #include <linux/vfio.h>
 
 #include "../../kselftest_harness.h"
+#include "access.h"
 #include "device.h"
 
 static const char *bdf[2];
@@ -56,7 +55,7 @@ TEST_F(hot_reset, both_come_back)
 	EXPECT_DATA(0, self->map[1]);
 }
 
-TEST_F(hot_reset, zap_stays_for_the_one_that_was_off)
+TEST_F(hot_reset, keeps_disabled_function_disabled)
 {
 	ASSERT_EQ(0, decode_set(&self->dev[1], false, 2));
 	ASSERT_EQ(0, hot_reset(self->dev, self->groups));
@@ -67,7 +66,7 @@ TEST_F(hot_reset, zap_stays_for_the_one_that_was_off)
 }
 
 /* Who does not show every group that is affected does not get to reset */
-TEST_F(hot_reset, refused_without_all_groups)
+TEST_F(hot_reset, refuses_missing_group)
 {
 	EXPECT_EQ(-EINVAL, hot_reset(self->dev, self->groups - 1));
 	EXPECT_DATA(0, self->map[0]);

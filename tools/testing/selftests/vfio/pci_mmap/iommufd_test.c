@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * iommufd DMA maps: neither a BAR nor a page of ones can be mapped
- *
- * Tests named more_* fail on a kernel that has no page of ones.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -18,6 +16,7 @@
 #include <linux/vfio.h>
 
 #include "../../kselftest_harness.h"
+#include "access.h"
 #include "device.h"
 
 #define IOVA 0x100000000ULL
@@ -105,7 +104,7 @@ static int map_iova(int iommu, uint32_t ioas, void *addr, size_t size)
 	return ioctl(iommu, IOMMU_IOAS_MAP, &map) ? -errno : 0;
 }
 
-TEST_F(iommufd, memory)
+TEST_F(iommufd, maps_memory)
 {
 	void *memory = mmap(NULL, self->page, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -122,7 +121,7 @@ TEST_F(iommufd, refuses_bar)
 				    self->page));
 }
 
-TEST_F(iommufd, more_refuses_ones)
+TEST_F(iommufd, refuses_disabled_bar)
 {
 	ASSERT_EQ(0, policy_set(&self->dev, VFIO_DEVICE_DISABLED_BAR_ONES));
 	ASSERT_EQ(0, decode_set(&self->dev, false, 2));

@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #include "../../kselftest_harness.h"
-#include "crowd.h"
+#include "debugfs.h"
 #include "device.h"
-#include "fail.h"
-#include "listing.h"
+#include "fail_nth.h"
+#include "reader_pool.h"
 
 static const char *bdf;
 
@@ -29,19 +29,19 @@ FIXTURE(list)
 };
 
 #define EXPECT_LISTED(count, size) do {					\
-	struct listing _listing;					\
-	ASSERT_EQ(0, listing_read(&_listing, bdf));			\
-	EXPECT_EQ(count, _listing.listed);				\
-	EXPECT_EQ(size, _listing.bytes);				\
-	EXPECT_EQ(0, _listing.unlisted);				\
+	struct debugfs_mappings _mappings;					\
+	ASSERT_EQ(0, debugfs_read(&_mappings, bdf));			\
+	EXPECT_EQ(count, _mappings.listed);				\
+	EXPECT_EQ(size, _mappings.bytes);				\
+	EXPECT_EQ(0, _mappings.unlisted);				\
 } while (0)
 
 FIXTURE_SETUP(list)
 {
-	struct listing listing;
+	struct debugfs_mappings mappings;
 
 	ASSERT_EQ(0, device_open(&self->dev, bdf, -1, -1));
-	if (listing_read(&listing, bdf))
+	if (debugfs_read(&mappings, bdf))
 		SKIP(return, "debugfs has no vfio/%s/mappings", bdf);
 	self->page = getpagesize();
 	self->size = self->dev.bar_size;
@@ -112,21 +112,21 @@ TEST_F(list, overmapped)
 
 TEST_F(list, fork_and_exit)
 {
-	struct crowd *first = crowd_create(1), *second = crowd_create(1);
+	struct reader_pool *first = reader_pool_create(1), *second = reader_pool_create(1);
 
 	if (!fork())
-		crowd_join(first, 0, self->map);
+		reader_pool_join(first, 0, self->map);
 	if (!fork())
-		crowd_join(second, 0, self->map);
+		reader_pool_join(second, 0, self->map);
 	EXPECT_LISTED(3, 3 * self->size);
 
 	/* The older child goes first, then the parent's mapping */
-	crowd_dismiss(first);
+	reader_pool_dismiss(first);
 	ASSERT_LT(0, wait(NULL));
 	EXPECT_LISTED(2, 2 * self->size);
 	ASSERT_EQ(0, munmap(self->map, self->size));
 	EXPECT_LISTED(1, self->size);
-	crowd_end(second);
+	reader_pool_end(second);
 	EXPECT_LISTED(0, 0);
 }
 
@@ -150,16 +150,16 @@ TEST_F(list, killed)
  * not. No two forks allocate quite the same, so the one that lists the mapping
  * may slip through: then start again.
  */
-TEST_F_TIMEOUT(list, zap_unlisted, 300)
+TEST_F_TIMEOUT(list, disables_unlisted_vma, 300)
 {
 	unsigned int unlisted = 0, failed = 0, tries = 0;
-	struct listing listing;
-	struct crowd *crowd;
+	struct debugfs_mappings mappings;
+	struct reader_pool *pool;
 	bool injected;
 	pid_t pid;
 	int nth;
 
-	if (!fail_enable())
+	if (!fail_nth_enable())
 		SKIP(return, "the kernel cannot fail allocations");
 	if (device_fill(&self->dev, self->map))
 		SKIP(return, "BAR %u of %s does not keep what is written",
@@ -167,35 +167,35 @@ TEST_F_TIMEOUT(list, zap_unlisted, 300)
 
 	for (nth = 1; nth < 2000; nth++) {
 		tries++;
-		crowd = crowd_create(1);
-		fail_arm(nth);
+		pool = reader_pool_create(1);
+		fail_nth_arm(nth);
 		pid = fork();
 		if (!pid)
-			crowd_join(crowd, 0, self->map);
-		injected = fail_disarm();
+			reader_pool_join(pool, 0, self->map);
+		injected = fail_nth_disarm();
 
-		ASSERT_EQ(0, listing_read(&listing, bdf));
+		ASSERT_EQ(0, debugfs_read(&mappings, bdf));
 		if (pid < 0) {
 			EXPECT_EQ(ENOMEM, errno);
-			EXPECT_EQ(1, listing.listed);
-			EXPECT_EQ(0, listing.unlisted);
+			EXPECT_EQ(1, mappings.listed);
+			EXPECT_EQ(0, mappings.unlisted);
 			failed++;
 		} else {
-			EXPECT_EQ(2, listing.listed + listing.unlisted);
+			EXPECT_EQ(2, mappings.listed + mappings.unlisted);
 		}
-		if (listing.unlisted) {
+		if (mappings.unlisted) {
 			unlisted++;
 			ASSERT_EQ(0, decode_set(&self->dev, false, 2));
-			crowd_step(crowd);
-			EXPECT_EQ(SIGBUS, crowd->seen[0].sig)
+			reader_pool_step(pool);
+			EXPECT_EQ(SIGBUS, pool->seen[0].sig)
 				TH_LOG("an unlisted mapping read 0x%x from the disabled BAR",
-				       crowd->seen[0].value);
+				       pool->seen[0].value);
 			ASSERT_EQ(0, decode_set(&self->dev, true, 2));
-			crowd_step(crowd);
-			EXPECT_EQ(0, crowd->seen[0].sig);
-			EXPECT_EQ(device_word(0), crowd->seen[0].value);
+			reader_pool_step(pool);
+			EXPECT_EQ(0, pool->seen[0].sig);
+			EXPECT_EQ(device_word(0), pool->seen[0].value);
 		}
-		crowd_end(crowd);
+		reader_pool_end(pool);
 		EXPECT_LISTED(1, self->size);
 		if (!injected && (unlisted || tries > 5000))
 			break;

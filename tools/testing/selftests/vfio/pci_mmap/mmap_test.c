@@ -13,6 +13,7 @@
 #include <linux/vfio.h>
 
 #include "../../kselftest_harness.h"
+#include "access.h"
 #include "device.h"
 
 static const char *bdf;

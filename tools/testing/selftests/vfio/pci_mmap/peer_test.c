@@ -12,6 +12,7 @@
 #include <linux/pci_regs.h>
 
 #include "../../kselftest_harness.h"
+#include "access.h"
 #include "device.h"
 
 /* edu reaches no more than 256 MiB */
@@ -39,16 +40,16 @@ FIXTURE(peer)
 
 FIXTURE_VARIANT(peer)
 {
-	bool out_of_line;
+	bool misaligned;
 };
 
-FIXTURE_VARIANT_ADD(peer, in_line)
+FIXTURE_VARIANT_ADD(peer, aligned)
 {
 };
 
-FIXTURE_VARIANT_ADD(peer, out_of_line)
+FIXTURE_VARIANT_ADD(peer, misaligned)
 {
-	.out_of_line = true,
+	.misaligned = true,
 };
 
 FIXTURE_SETUP(peer)
@@ -118,8 +119,8 @@ TEST_F(peer, whole)
 	void *map = self->map;
 	size_t i;
 
-	if (variant->out_of_line)
-		map = device_map_out_of_line(&self->dev[0]);
+	if (variant->misaligned)
+		map = device_map_misaligned(&self->dev[0]);
 	ASSERT_NE(MAP_FAILED, map);
 	ASSERT_EQ(0, dma_map(&self->dev[0], map, self->size, IOVA));
 	for (i = 0; i < ARRAY_SIZE(offset); i++) {
@@ -138,8 +139,8 @@ TEST_F(peer, piece)
 	size_t third = 3 * self->page, size = LEAF, last = size - self->page;
 	void *map = self->map;
 
-	if (variant->out_of_line)
-		map = device_map_out_of_line(&self->dev[0]);
+	if (variant->misaligned)
+		map = device_map_misaligned(&self->dev[0]);
 	ASSERT_NE(MAP_FAILED, map);
 	ASSERT_EQ(0, mprotect(map + third, self->page, PROT_READ));
 	EXPECT_EQ(-EFAULT, dma_map(&self->dev[0], map, size, IOVA));

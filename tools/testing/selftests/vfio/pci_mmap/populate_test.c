@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * BARs that are mapped before anybody faults, and faults that map more than a page
- *
- * Tests named zap_* fail on a kernel that leaves mappings in place, those named
- * more_* on one that lacks the series.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,8 +15,10 @@
 #include <unistd.h>
 
 #include "../../kselftest_harness.h"
+#include "access.h"
+#include "debugfs.h"
 #include "device.h"
-#include "listing.h"
+#include "sysfs.h"
 
 #define TABLE (2UL << 20)	/* what a page table maps */
 
@@ -49,8 +48,8 @@ TEST_F(populate, after_mmap)
 	void *map = device_map(&self->dev, self->size, 0);
 
 	ASSERT_NE(MAP_FAILED, map);
-	ASSERT_EQ(0, listing_wait_populated(bdf));
-	EXPECT_EQ(0, device_touch(map, self->size));
+	ASSERT_EQ(0, debugfs_wait_populated(bdf));
+	EXPECT_EQ(0, touch_pages(map, self->size));
 }
 
 TEST_F(populate, after_decode)
@@ -58,11 +57,11 @@ TEST_F(populate, after_decode)
 	void *map = device_map(&self->dev, self->size, 0);
 
 	ASSERT_NE(MAP_FAILED, map);
-	ASSERT_EQ(0, listing_wait_populated(bdf));
+	ASSERT_EQ(0, debugfs_wait_populated(bdf));
 	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
 	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
-	ASSERT_EQ(0, listing_wait_populated(bdf));
-	EXPECT_EQ(0, device_touch(map, self->size));
+	ASSERT_EQ(0, debugfs_wait_populated(bdf));
+	EXPECT_EQ(0, touch_pages(map, self->size));
 }
 
 /* Pieces, a read-only one among them, and one that cannot be accessed */
@@ -76,11 +75,11 @@ TEST_F(populate, after_mprotect)
 	ASSERT_EQ(0, mprotect(map + half, self->page, PROT_NONE));
 	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
 	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
-	ASSERT_EQ(0, listing_wait_populated(bdf));
-	EXPECT_EQ(0, device_touch(map, half));
-	EXPECT_EQ(0, device_touch(map + half + self->page,
-				  self->size - half - self->page));
-	EXPECT_EQ(-1, device_touch(map + half, self->page));
+	ASSERT_EQ(0, debugfs_wait_populated(bdf));
+	EXPECT_EQ(0, touch_pages(map, half));
+	EXPECT_EQ(0, touch_pages(map + half + self->page,
+				 self->size - half - self->page));
+	EXPECT_EQ(-1, touch_pages(map + half, self->page));
 	EXPECT_EQ(SIGSEGV, try_write(map, 0));
 }
 
@@ -102,23 +101,23 @@ TEST_F(populate, in_a_child)
 	pid_t pid;
 
 	ASSERT_NE(MAP_FAILED, map);
-	ASSERT_EQ(0, listing_wait_populated(bdf));
+	ASSERT_EQ(0, debugfs_wait_populated(bdf));
 	pid = fork();
 	if (!pid) {
 		if (decode_set(&self->dev, false, 2) ||
 		    decode_set(&self->dev, true, 2) ||
-		    listing_wait_populated(bdf))
+		    debugfs_wait_populated(bdf))
 			_exit(255);
-		_exit(device_touch(map, self->size) & 255);
+		_exit(touch_pages(map, self->size) & 255);
 	}
 	child_expect(_metadata, pid);
-	EXPECT_EQ(0, device_touch(map, self->size));
+	EXPECT_EQ(0, touch_pages(map, self->size));
 }
 
 /* Nothing is mapped while the device is off, and everything once it is on */
-TEST_F(populate, zap_not_while_off)
+TEST_F(populate, not_while_disabled)
 {
-	struct listing listing;
+	struct debugfs_mappings mappings;
 	void *map;
 
 	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
@@ -126,51 +125,51 @@ TEST_F(populate, zap_not_while_off)
 	ASSERT_NE(MAP_FAILED, map);
 	usleep(100000);
 	EXPECT_SIGBUS(map);
-	if (!listing_read(&listing, bdf))
-		EXPECT_EQ(0, listing.populated);
+	if (!debugfs_read(&mappings, bdf))
+		EXPECT_EQ(0, mappings.populated);
 	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
-	ASSERT_EQ(0, listing_wait_populated(bdf));
-	EXPECT_EQ(0, device_touch(map, self->size));
+	ASSERT_EQ(0, debugfs_wait_populated(bdf));
+	EXPECT_EQ(0, touch_pages(map, self->size));
 }
 
 /* What populating has mapped goes away like anything else */
-TEST_F(populate, zap_populated)
+TEST_F(populate, disabled_once_populated)
 {
 	void *map = device_map(&self->dev, self->size, 0);
 	size_t offset;
 
 	ASSERT_NE(MAP_FAILED, map);
-	ASSERT_EQ(0, listing_wait_populated(bdf));
+	ASSERT_EQ(0, debugfs_wait_populated(bdf));
 	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
 	for (offset = 0; offset < self->size; offset += self->size / 4)
 		EXPECT_SIGBUS(map + offset);
 }
 
-TEST_F(populate, table_by_fault)
+TEST_F(populate, fault_maps_table)
 {
 	size_t tables = self->size / TABLE + 1;
-	void *map = device_map_out_of_line(&self->dev);
+	void *map = device_map_misaligned(&self->dev);
 
 	ASSERT_NE(MAP_FAILED, map);
-	EXPECT_GE(tables, device_touch(map, self->size));
+	EXPECT_GE(tables, touch_pages(map, self->size));
 
 	/* Right after the device is on again, when nobody else was there */
 	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
 	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
-	EXPECT_GE(tables, device_touch(map, self->size));
+	EXPECT_GE(tables, touch_pages(map, self->size));
 }
 
 /* A fault at either end of a VMA stays within the VMA */
-TEST_F(populate, table_of_a_window)
+TEST_F(populate, fault_stays_in_window)
 {
-	void *map = device_map_out_of_line(&self->dev);
+	void *map = device_map_misaligned(&self->dev);
 	size_t window = 16 * self->page;
 	uint32_t value;
 
 	ASSERT_NE(MAP_FAILED, map);
 	ASSERT_EQ(0, munmap(map, window));
 	ASSERT_EQ(0, munmap(map + 2 * window, self->size - 2 * window));
-	EXPECT_GE(1, device_touch(map + window, window));
+	EXPECT_GE(1, touch_pages(map + window, window));
 	EXPECT_EQ(SIGSEGV, try_read(map + window - self->page, &value));
 	EXPECT_EQ(SIGSEGV, try_read(map + 2 * window, &value));
 }
@@ -198,7 +197,7 @@ static void count_zaps(int *idle, int *busy)
 }
 
 /* Decode may be toggled as often as you like over a BAR that nobody touches */
-TEST_F(populate, more_zap_of_nothing)
+TEST_F(populate, skips_zap_of_nothing)
 {
 	void *map = device_map(&self->dev, self->size, 0);
 	int i, idle, busy, idle_before, busy_before;
@@ -286,7 +285,7 @@ FIXTURE_TEARDOWN(cgroup)
 }
 
 /* Page tables are charged to the owner of the mapping, as memory.stat shows */
-TEST_F(cgroup, charged)
+TEST_F(cgroup, charges_owner)
 {
 	long want = self->dev.bar_size / TABLE * getpagesize();
 	pid_t pid = fork();
@@ -298,8 +297,8 @@ TEST_F(cgroup, charged)
 		if (group_write("cgroup.procs", "0"))
 			_exit(254);
 		before = group_read("memory.stat", "pagetables");
-		if (device_map_out_of_line(&self->dev) == MAP_FAILED ||
-		    listing_wait_populated(bdf))
+		if (device_map_misaligned(&self->dev) == MAP_FAILED ||
+		    debugfs_wait_populated(bdf))
 			_exit(255);
 		/* It takes the kernel a while to sum up what it counts */
 		for (i = 0; i < 100; i++) {
@@ -318,7 +317,7 @@ TEST_F(cgroup, charged)
 #define MAPS 20
 
 /* Where there is no room for them, there are none, and nobody is killed */
-TEST_F(cgroup, more_limited)
+TEST_F(cgroup, keeps_to_limit)
 {
 	size_t all = MAPS * self->dev.bar_size / TABLE * getpagesize();
 	size_t room = all / 3;
@@ -336,11 +335,11 @@ TEST_F(cgroup, more_limited)
 		if (group_limit(room))
 			_exit(253);
 		for (i = 0; i < MAPS; i++) {
-			map[i] = device_map_out_of_line(&self->dev);
+			map[i] = device_map_misaligned(&self->dev);
 			if (map[i] == MAP_FAILED)
 				_exit(252);
 		}
-		if (listing_wait_populated(bdf))
+		if (debugfs_wait_populated(bdf))
 			_exit(255);
 		after = page_tables();
 		/* A third is in reserve at most */

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Many threads read and write while another turns decode off and on
- *
- * Tests named zap_* fail on a kernel that leaves mappings in place.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -12,7 +10,9 @@
 #include <unistd.h>
 
 #include "../../kselftest_harness.h"
+#include "access.h"
 #include "device.h"
+#include "sysfs.h"
 
 #define READERS 6
 #define TOGGLES 1000
@@ -48,8 +48,8 @@ struct reader {
 	const bool *stop;
 	unsigned long data;	/* reads that gave the data */
 	unsigned long bus;	/* accesses that raised SIGBUS */
-	unsigned long leaked;	/* reads that gave anything else */
-	uint32_t leak;		/* the first of those */
+	unsigned long stray;	/* reads that gave anything else */
+	uint32_t first;		/* the first of those */
 };
 
 static void *read_loop(void *arg)
@@ -65,8 +65,8 @@ static void *read_loop(void *arg)
 		}
 		if (value == device_word(reader->offset))
 			reader->data++;
-		else if (!reader->leaked++)
-			reader->leak = value;
+		else if (!reader->stray++)
+			reader->first = value;
 		if (try_write(addr, device_word(reader->offset)))
 			reader->bus++;
 	}
@@ -110,9 +110,9 @@ static void readers_end(struct __test_metadata *_metadata,
 		struct reader *reader = &readers->reader[i];
 
 		pthread_join(reader->thread, NULL);
-		EXPECT_EQ(0, reader->leaked)
+		EXPECT_EQ(0, reader->stray)
 			TH_LOG("thread %d reached the disabled BAR, first with 0x%x",
-			       i, reader->leak);
+			       i, reader->first);
 		EXPECT_DATA(reader->offset, reader->map + reader->offset);
 		data += reader->data;
 		bus += reader->bus;
@@ -130,7 +130,7 @@ static void toggle(struct __test_metadata *_metadata, struct device *dev)
 	sched_yield();
 }
 
-TEST_F_TIMEOUT(race, zap_under_readers, 300)
+TEST_F_TIMEOUT(race, disabled_under_readers, 300)
 {
 	struct readers readers;
 	int i;
@@ -161,7 +161,7 @@ static bool traced(const char *text)
  * Threads that fault at once in a range of one huge leaf, which keeps turning
  * from a VMA that can have it into pieces that cannot, and back
  */
-TEST_F_TIMEOUT(race, zap_huge_and_small, 300)
+TEST_F_TIMEOUT(race, disabled_as_leaves_change, 300)
 {
 	size_t leaf = 2 << 20, page = getpagesize();
 	struct readers readers;

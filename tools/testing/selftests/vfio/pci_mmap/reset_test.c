@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Mappings across resets and low power that user space asks VFIO for
- *
- * Tests named zap_* fail on a kernel that leaves mappings in place.
  */
 #include <errno.h>
 #include <signal.h>
@@ -16,9 +14,11 @@
 #include <linux/vfio.h>
 
 #include "../../kselftest_harness.h"
+#include "access.h"
+#include "access_stress.h"
+#include "debugfs.h"
 #include "device.h"
-#include "hammer.h"
-#include "listing.h"
+#include "sysfs.h"
 
 static const char *bdf;
 
@@ -66,7 +66,7 @@ TEST_F(reset, device_reset)
 }
 
 /* A reset leaves a BAR that was off as it was: off */
-TEST_F(reset, zap_device_reset_while_off)
+TEST_F(reset, disabled_across_device_reset)
 {
 	if (!can_reset(&self->dev))
 		SKIP(return, "%s cannot be reset", bdf);
@@ -100,7 +100,7 @@ TEST_F(reset, af_flr)
 	EXPECT_WORD();
 }
 
-TEST_F(reset, zap_d3hot)
+TEST_F(reset, disabled_in_d3hot)
 {
 	uint32_t value;
 	int i;
@@ -120,7 +120,7 @@ TEST_F(reset, zap_d3hot)
 	}
 }
 
-TEST_F(reset, zap_low_power)
+TEST_F(reset, disabled_in_low_power)
 {
 	int ret, i;
 
@@ -142,23 +142,23 @@ TEST_F(reset, zap_low_power)
  * for the reset: none reaches a device that does not answer, none gets a signal
  * or an error.
  */
-TEST_F_TIMEOUT(reset, zap_sysfs_reset_under_readers, 120)
+TEST_F_TIMEOUT(reset, readers_wait_for_sysfs_reset, 120)
 {
-	struct hammer *hammer = hammer_create();
-	struct hammer_count sum;
+	struct access_stress *stress = access_stress_create();
+	struct access_stress_count sum;
 	int i;
 
-	ASSERT_EQ(0, hammer_start(hammer, &self->dev));
+	ASSERT_EQ(0, access_stress_start(stress, &self->dev));
 	for (i = 0; i < RESETS; i++) {
 		usleep(1000);
 		EXPECT_EQ(0, sysfs_write(bdf, "reset", "1"));
 	}
-	EXPECT_EQ(0, hammer_stop(hammer));
+	EXPECT_EQ(0, access_stress_stop(stress));
 
-	sum = hammer_sum(hammer);
-	EXPECT_EQ(0, sum.leaks)
+	sum = access_stress_sum(stress);
+	EXPECT_EQ(0, sum.stray)
 		TH_LOG("%s reached the device during a reset and gave 0x%x",
-		       hammer->leak.how, hammer->leak.value);
+		       stress->first.how, stress->first.value);
 	EXPECT_EQ(0, sum.sigbus);
 	EXPECT_EQ(0, sum.errors);
 	TH_LOG("%d resets under %lu accesses", RESETS, sum.accesses);
@@ -189,8 +189,8 @@ TEST_F_TIMEOUT(reset, sysfs_reset_against_decode, 120)
 
 /* After each way back to life the BAR is mapped before anybody faults */
 #define EXPECT_NO_FAULT() do {						\
-	ASSERT_EQ(0, listing_wait_populated(bdf));			\
-	EXPECT_EQ(0, device_touch(self->map, getpagesize()));		\
+	ASSERT_EQ(0, debugfs_wait_populated(bdf));			\
+	EXPECT_EQ(0, touch_pages(self->map, getpagesize()));		\
 } while (0)
 
 TEST_F(reset, populated_after_device_reset)

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Two devices in one container: what happens to one leaves the other alone
- *
- * Tests named zap_* fail on a kernel that leaves mappings in place.
  */
 #include <errno.h>
 #include <signal.h>
@@ -10,6 +8,7 @@
 #include <unistd.h>
 
 #include "../../kselftest_harness.h"
+#include "access.h"
 #include "device.h"
 
 #define IOVA 0x100000000ULL
@@ -45,7 +44,7 @@ FIXTURE_TEARDOWN(two)
 	device_close(&self->dev[0]);
 }
 
-TEST_F(two, zap_one)
+TEST_F(two, disables_one)
 {
 	int off;
 
@@ -58,7 +57,7 @@ TEST_F(two, zap_one)
 	}
 }
 
-TEST_F(two, zap_both)
+TEST_F(two, disables_both)
 {
 	ASSERT_EQ(0, decode_set(&self->dev[0], false, 2));
 	ASSERT_EQ(0, decode_set(&self->dev[1], false, 2));
@@ -71,7 +70,7 @@ TEST_F(two, zap_both)
 	EXPECT_DATA(0, self->map[1]);
 }
 
-TEST_F(two, zap_dma_map_of_one)
+TEST_F(two, refuses_dma_map_of_disabled_one)
 {
 	ASSERT_EQ(0, decode_set(&self->dev[0], false, 2));
 	EXPECT_EQ(-EFAULT, dma_map(&self->dev[0], self->map[0],
@@ -81,7 +80,7 @@ TEST_F(two, zap_dma_map_of_one)
 	EXPECT_EQ(0, dma_unmap(&self->dev[1], self->dev[1].bar_size, IOVA));
 }
 
-TEST_F(two, contents_are_their_own)
+TEST_F(two, keeps_contents_apart)
 {
 	ASSERT_EQ(0, try_write(self->map[0], 1));
 	EXPECT_DATA(0, self->map[1]);

@@ -10,6 +10,7 @@
 #include <linux/pci_regs.h>
 
 #include "../../kselftest_harness.h"
+#include "access.h"
 #include "device.h"
 
 static const char *bdf;

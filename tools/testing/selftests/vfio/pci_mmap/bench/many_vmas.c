@@ -2,7 +2,7 @@
 /*
  * What up to 1,000 VMAs cost that map one device, in up to 100 processes
  *
- * Each maps a window of its own. The members of the crowd sleep but when all are
+ * Each process maps windows of its own. All of them sleep but when they are
  * told to touch their windows; this process turns the device off and on. It has
  * real-time priority: what delays it is a lock that is held, not a CPU in use.
  */
@@ -29,7 +29,7 @@
 #define RANDOM_US 30000
 
 /**
- * struct crowd - What its members share
+ * struct pool - What the processes share
  * @dev: the device
  * @vmas: how many windows they map together
  * @processes: how many they are
@@ -38,7 +38,7 @@
  * @done: posted by the last of them
  * @member: of each: when to go, and what touching took
  */
-struct crowd {
+struct pool {
 	struct device *dev;
 	int vmas;
 	int processes;
@@ -51,101 +51,101 @@ struct crowd {
 	} member[MAX_PROCESSES];
 };
 
-static void become_member(struct crowd *crowd, int id)
+static void become_member(struct pool *pool, int id)
 {
-	int windows = crowd->vmas / crowd->processes, i;
+	int windows = pool->vmas / pool->processes, i;
 	void *map[MAX_VMAS];
 	struct pass pass;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (i = 0; i < windows; i++) {
-		map[i] = device_map(crowd->dev, WINDOW,
+		map[i] = device_map(pool->dev, WINDOW,
 				    (id * windows + i) * WINDOW);
 		if (map[i] == MAP_FAILED)
 			fail("mmap", -errno);
 	}
 	for (;;) {
-		while (sem_wait(&crowd->member[id].go))
+		while (sem_wait(&pool->member[id].go))
 			;
-		if (__atomic_load_n(&crowd->leaving, __ATOMIC_SEQ_CST))
+		if (__atomic_load_n(&pool->leaving, __ATOMIC_SEQ_CST))
 			_exit(0);
 
-		crowd->member[id].pass = (struct pass){};
+		pool->member[id].pass = (struct pass){};
 		for (i = 0; i < windows; i++) {
 			pass = touch(map[i], WINDOW, CLOCK_PROCESS_CPUTIME_ID);
-			crowd->member[id].pass.ns += pass.ns;
-			crowd->member[id].pass.faults += pass.faults;
+			pool->member[id].pass.ns += pass.ns;
+			pool->member[id].pass.faults += pass.faults;
 		}
-		if (!__atomic_sub_fetch(&crowd->pending, 1, __ATOMIC_SEQ_CST))
-			sem_post(&crowd->done);
+		if (!__atomic_sub_fetch(&pool->pending, 1, __ATOMIC_SEQ_CST))
+			sem_post(&pool->done);
 	}
 }
 
 static void member_died(int sig)
 {
-	static const char text[] = "bench: a process of the crowd died\n";
+	static const char text[] = "mapping_bench: a process died\n";
 
 	_exit(write(STDERR_FILENO, text, sizeof(text) - 1) ? 1 : 2);
 }
 
-static struct crowd *gather(struct device *dev, int vmas)
+static struct pool *gather(struct device *dev, int vmas)
 {
-	struct crowd *crowd = mmap(NULL, sizeof(*crowd), PROT_READ | PROT_WRITE,
-				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct pool *pool = mmap(NULL, sizeof(*pool), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t pid;
 	int i;
 
-	if (crowd == MAP_FAILED)
+	if (pool == MAP_FAILED)
 		fail("mmap", -errno);
-	crowd->dev = dev;
-	crowd->vmas = vmas;
-	crowd->processes = vmas < MAX_PROCESSES ? vmas : MAX_PROCESSES;
-	sem_init(&crowd->done, 1, 0);
+	pool->dev = dev;
+	pool->vmas = vmas;
+	pool->processes = vmas < MAX_PROCESSES ? vmas : MAX_PROCESSES;
+	sem_init(&pool->done, 1, 0);
 	signal(SIGCHLD, member_died);
-	for (i = 0; i < crowd->processes; i++) {
-		sem_init(&crowd->member[i].go, 1, 0);
+	for (i = 0; i < pool->processes; i++) {
+		sem_init(&pool->member[i].go, 1, 0);
 		pid = fork();
 		if (pid < 0)
 			fail("fork", -errno);
 		if (!pid)
-			become_member(crowd, i);
+			become_member(pool, i);
 	}
-	return crowd;
+	return pool;
 }
 
-static void tell(struct crowd *crowd)
+static void tell(struct pool *pool)
 {
 	int i;
 
-	for (i = 0; i < crowd->processes; i++)
-		sem_post(&crowd->member[i].go);
+	for (i = 0; i < pool->processes; i++)
+		sem_post(&pool->member[i].go);
 }
 
 /* Have all touch their windows; give what that took them together */
-static struct pass touch_all(struct crowd *crowd)
+static struct pass touch_all(struct pool *pool)
 {
 	struct pass sum = {};
 	int i;
 
-	__atomic_store_n(&crowd->pending, crowd->processes, __ATOMIC_SEQ_CST);
-	tell(crowd);
-	while (sem_wait(&crowd->done))
+	__atomic_store_n(&pool->pending, pool->processes, __ATOMIC_SEQ_CST);
+	tell(pool);
+	while (sem_wait(&pool->done))
 		;
-	for (i = 0; i < crowd->processes; i++) {
-		sum.ns += crowd->member[i].pass.ns;
-		sum.faults += crowd->member[i].pass.faults;
+	for (i = 0; i < pool->processes; i++) {
+		sum.ns += pool->member[i].pass.ns;
+		sum.faults += pool->member[i].pass.faults;
 	}
 	return sum;
 }
 
-static void disperse(struct crowd *crowd)
+static void disperse(struct pool *pool)
 {
 	signal(SIGCHLD, SIG_DFL);
-	__atomic_store_n(&crowd->leaving, true, __ATOMIC_SEQ_CST);
-	tell(crowd);
+	__atomic_store_n(&pool->leaving, true, __ATOMIC_SEQ_CST);
+	tell(pool);
 	while (wait(NULL) > 0)
 		;
-	munmap(crowd, sizeof(*crowd));
+	munmap(pool, sizeof(*pool));
 	settle();
 }
 
@@ -178,46 +178,46 @@ struct toggles {
 	struct span wait;
 };
 
-static void toggle(struct crowd *crowd, struct toggles *toggles)
+static void toggle(struct pool *pool, struct toggles *toggles)
 {
-	span_add(&toggles->zap, decode_timed(crowd->dev, false));
-	decode_timed(crowd->dev, true);
+	span_add(&toggles->zap, decode_timed(pool->dev, false));
+	decode_timed(pool->dev, true);
 }
 
-static void lock(struct crowd *crowd, struct toggles *toggles)
+static void lock(struct pool *pool, struct toggles *toggles)
 {
-	span_add(&toggles->wait, decode_timed(crowd->dev, true));
+	span_add(&toggles->wait, decode_timed(pool->dev, true));
 }
 
 /* With all windows mapped, and nothing else going on */
-static struct toggles toggle_calm(struct crowd *crowd)
+static struct toggles toggle_calm(struct pool *pool)
 {
 	struct toggles toggles = {};
 	int i;
 
 	for (i = 0; i < CALM_TOGGLES; i++) {
-		wait_populated(crowd->dev);
-		touch_all(crowd);
-		lock(crowd, &toggles);
-		toggle(crowd, &toggles);
+		wait_populated(pool->dev);
+		touch_all(pool);
+		lock(pool, &toggles);
+		toggle(pool, &toggles);
 	}
 	return toggles;
 }
 
 /* At any time after the device was turned on; each second time just lock */
-static struct toggles toggle_random(struct crowd *crowd, unsigned int *seed,
+static struct toggles toggle_random(struct pool *pool, unsigned int *seed,
 				    unsigned int n)
 {
 	struct toggles toggles = {}, other = {};
 
-	toggle(crowd, &other);
+	toggle(pool, &other);
 	while (n--) {
 		usleep(rand_r(seed) % RANDOM_US);
 		if (n % 2) {
-			lock(crowd, &toggles);
-			toggle(crowd, &other);
+			lock(pool, &toggles);
+			toggle(pool, &other);
 		} else {
-			toggle(crowd, &toggles);
+			toggle(pool, &toggles);
 		}
 	}
 	return toggles;
@@ -226,7 +226,7 @@ static struct toggles toggle_random(struct crowd *crowd, unsigned int *seed,
 static void measure(struct device *dev, int vmas, unsigned int *seed,
 		    unsigned int n)
 {
-	struct crowd *crowd = gather(dev, vmas);
+	struct pool *pool = gather(dev, vmas);
 	struct toggles toggles = {};
 	struct pass pass;
 	uint64_t began;
@@ -234,41 +234,41 @@ static void measure(struct device *dev, int vmas, unsigned int *seed,
 
 	snprintf(how, sizeof(how), "%d VMA%s", vmas, vmas > 1 ? "s" : "");
 	/* What is written to for the first time after a fork is copied first */
-	touch_all(crowd);
-	toggle(crowd, &toggles);
+	touch_all(pool);
+	toggle(pool, &toggles);
 
-	toggles = toggle_calm(crowd);
+	toggles = toggle_calm(pool);
 	figure(WINDOW, how, "zap", toggles.zap.best, "ns");
 	figure(WINDOW, how, "worst_zap", toggles.zap.worst, "ns");
 	figure(WINDOW, how, "worst_wait", toggles.wait.worst, "ns");
 
 	wait_populated(dev);
-	toggle(crowd, &toggles);
+	toggle(pool, &toggles);
 	began = now();
-	pass = touch_all(crowd);
+	pass = touch_all(pool);
 	figure(WINDOW, how, "refault_step", now() - began, "ns");
 	figure(WINDOW, how, "refault_touch", pass.ns, "ns");
 	figure(WINDOW, how, "refault_faults", pass.faults, "faults");
 
 	wait_populated(dev);
-	toggle(crowd, &toggles);
+	toggle(pool, &toggles);
 	began = now();
 	if (wait_populated(dev)) {
 		figure(WINDOW, how, "repopulate", now() - began, "ns");
-		pass = touch_all(crowd);
+		pass = touch_all(pool);
 		figure(WINDOW, how, "repopulated_faults", pass.faults,
 		       "faults");
 
-		toggles = toggle_random(crowd, seed, n);
+		toggles = toggle_random(pool, seed, n);
 		figure(WINDOW, how, "worst_zap_populating",
 		       toggles.zap.worst, "ns");
 		figure(WINDOW, how, "worst_wait_populating",
 		       toggles.wait.worst, "ns");
 	}
-	disperse(crowd);
+	disperse(pool);
 }
 
-void bench_crowd(struct device *dev, unsigned int seed, unsigned int toggles)
+void many_vmas(struct device *dev, unsigned int seed, unsigned int toggles)
 {
 	struct sched_param param = { .sched_priority = 1 };
 	int vmas;

@@ -2,13 +2,15 @@
 /*
  * Random operations on a BAR by several processes, checked against a model
  *
- * model_test [-s SEED] [-n OPERATIONS] DEVICE
+ * fuzz_test [-s SEED] [-n OPERATIONS] [-t TEST] [-T TEST] DEVICE
  *
  * Several processes map, cut, move and read the BAR, fork and exit, while its
  * device is turned off and on, reset and put to sleep. They take turns, so the
  * seed alone says what happens. The first outcome that is not the model's fails
  * the test. The operations up to there are then run again and again with some of
  * them left out, and the shortest sequence that still fails is printed.
+ *
+ * -t and -T pick tests as in the other programs, of which there is one here.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -31,10 +33,13 @@
 #include <linux/vfio.h>
 
 #include "../../kselftest.h"
+#include "access.h"
 #include "device.h"
-#include "model.h"
+#include "fuzz_model.h"
+#include "sysfs.h"
 
-#define TEST_NAME "model.zap_random_operations"
+#define TEST "random_operations"
+#define TEST_NAME "fuzz." TEST
 #define OPERATIONS 2000
 /* What to spend on shrinking: in operations, with an overhead for each run */
 #define SHRINK_COST 200000
@@ -66,7 +71,7 @@ static const unsigned int weights[KINDS] = {
  * @room_pages: how large they are
  */
 struct bench {
-	struct model model;
+	struct fuzz_model model;
 	struct command command;
 	struct outcome got[READ_PAGES];
 	sem_t turn[PROCESSES];
@@ -391,7 +396,7 @@ static bool compare(const struct command *c, const struct outcome *want,
 }
 
 /* The device as the model takes it to be; 0 or a negative errno */
-static int bench_device(struct model *model, const char *bdf)
+static int bench_device(struct fuzz_model *model, const char *bdf)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	char path[128];
@@ -428,7 +433,7 @@ static int bench_device(struct model *model, const char *bdf)
 	model->can_reset[BY_FLR] = has_function_reset(&dev);
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset", bdf);
 	model->can_reset[BY_SYSFS] = !access(path, W_OK);
-	model_init(model);
+	fuzz_model_init(model);
 	return 0;
 }
 
@@ -489,8 +494,8 @@ static void bench_run(struct bench *bench, const struct op *ops,
 	for (; verdict->steps < n; verdict->steps++) {
 		size_t id = list[verdict->steps];
 
-		outcomes = model_step(&bench->model, &ops[id], &bench->command,
-				      want);
+		outcomes = fuzz_model_step(&bench->model, &ops[id], &bench->command,
+					   want);
 		if (!outcomes)
 			continue;
 		command_print(&bench->command, text, sizeof(text));
@@ -613,6 +618,7 @@ int main(int argc, char **argv)
 	struct verdict verdict, again;
 	const char *bdf;
 	struct op *ops;
+	bool left_out = false;
 	uint64_t seed;
 	size_t *list;
 	int c;
@@ -620,18 +626,22 @@ int main(int argc, char **argv)
 	device_arguments(&argc, argv, &bdf, 1);
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		ksft_exit_fail_perror("getrandom");
-	while ((c = getopt(argc, argv, "s:n:")) != -1) {
+	while ((c = getopt(argc, argv, "s:n:t:T:")) != -1) {
 		if (c == 's')
 			seed = strtoull(optarg, NULL, 0);
 		else if (c == 'n')
 			n = strtoull(optarg, NULL, 0);
+		else if (c == 't' || c == 'T')
+			left_out |= !strcmp(optarg, TEST) == (c == 'T');
 		else
 			return KSFT_FAIL;
 	}
 	page_size = getpagesize();
 
 	ksft_print_header();
-	ksft_set_plan(1);
+	ksft_set_plan(!left_out);
+	if (left_out)
+		ksft_finished();
 	ksft_print_msg("seed 0x%llx operations %zu device %s\n",
 		       (unsigned long long)seed, n, bdf);
 
@@ -642,7 +652,7 @@ int main(int argc, char **argv)
 
 	verdict = run(bdf, ops, list, n, false);
 	if (verdict.failed) {
-		ksft_print_msg("%s:%d:model:%s\n", __FILE__, __LINE__,
+		ksft_print_msg("%s:%d:fuzz:%s\n", __FILE__, __LINE__,
 			       verdict.why);
 		n = verdict.steps + 1;
 		ksft_print_msg("replay: %s -s 0x%llx -n %zu %s\n", argv[0],

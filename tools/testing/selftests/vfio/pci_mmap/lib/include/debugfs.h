@@ -2,20 +2,20 @@
 /*
  * What debugfs says of the mappings of a device
  */
-#ifndef PCI_MMAP_LISTING_H
-#define PCI_MMAP_LISTING_H
+#ifndef PCI_MMAP_DEBUGFS_H
+#define PCI_MMAP_DEBUGFS_H
 
 #include <stddef.h>
 
 /**
- * struct listing - What maps a device
+ * struct debugfs_mappings - What maps a device
  * @listed: number of VMAs on the list
  * @bytes: how much of the BAR they map together
  * @populated: how many of the listed ones have been populated since the last zap
  * @unlisted: number of VMAs that got no entry
  * @policy: what an access gets while the device does not answer
  */
-struct listing {
+struct debugfs_mappings {
 	unsigned int listed;
 	size_t bytes;
 	unsigned int populated;
@@ -24,11 +24,11 @@ struct listing {
 };
 
 /* Return 0, or a negative errno: -ENOENT if the kernel does not tell */
-int listing_read(struct listing *listing, const char *bdf);
+int debugfs_read(struct debugfs_mappings *mappings, const char *bdf);
 /*
  * Wait until all that is listed is populated: 0, or -ETIMEDOUT. A kernel that does
  * not tell does not populate either, and there is nothing to wait for.
  */
-int listing_wait_populated(const char *bdf);
+int debugfs_wait_populated(const char *bdf);
 
-#endif /* PCI_MMAP_LISTING_H */
+#endif /* PCI_MMAP_DEBUGFS_H */

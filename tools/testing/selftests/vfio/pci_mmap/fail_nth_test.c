@@ -17,9 +17,11 @@
 #include <linux/vfio.h>
 
 #include "../../kselftest_harness.h"
+#include "access.h"
+#include "debugfs.h"
 #include "device.h"
-#include "fail.h"
-#include "listing.h"
+#include "fail_nth.h"
+#include "sysfs.h"
 
 #define NTH_MAX 2000
 
@@ -203,17 +205,17 @@ static void bind_again(int ret)
 static unsigned int fail_each(struct __test_metadata *_metadata,
 			      const struct operation *op)
 {
-	struct listing before, after;
+	struct debugfs_mappings before, after;
 	unsigned int failed = 0;
 	bool injected = true;
 	int nth, ret;
 
-	ASSERT_EQ(0, listing_read(&before, bdf));
+	ASSERT_EQ(0, debugfs_read(&before, bdf));
 	for (nth = 1; injected && nth < NTH_MAX; nth++) {
 		op->prepare();
-		fail_arm(nth);
+		fail_nth_arm(nth);
 		ret = op->run();
-		injected = fail_disarm();
+		injected = fail_nth_disarm();
 		op->undo(ret);
 
 		if (ret) {
@@ -223,7 +225,7 @@ static unsigned int fail_each(struct __test_metadata *_metadata,
 				       strerror(-ret));
 			EXPECT_TRUE(injected);
 		}
-		ASSERT_EQ(0, listing_read(&after, bdf));
+		ASSERT_EQ(0, debugfs_read(&after, bdf));
 		EXPECT_EQ(before.listed, after.listed);
 		EXPECT_EQ(before.bytes, after.bytes);
 		EXPECT_EQ(before.unlisted, after.unlisted);
@@ -235,10 +237,10 @@ static unsigned int fail_each(struct __test_metadata *_metadata,
 
 static bool can_fail(void)
 {
-	struct listing listing;
+	struct debugfs_mappings mappings;
 
 	page = getpagesize();
-	return fail_enable() && !listing_read(&listing, bdf);
+	return fail_nth_enable() && !debugfs_read(&mappings, bdf);
 }
 
 /* A device that nobody has open */
@@ -263,76 +265,76 @@ TEST_F_TIMEOUT(unused, bind, 300)
 	EXPECT_NE(0, fail_each(_metadata, &op));
 }
 
-FIXTURE(fail)
+FIXTURE(fail_nth)
 {
 };
 
 /* @fails: without one allocation or the other, it does */
-FIXTURE_VARIANT(fail)
+FIXTURE_VARIANT(fail_nth)
 {
 	struct operation op;
 	bool fails;
 };
 
-FIXTURE_VARIANT_ADD(fail, open)
+FIXTURE_VARIANT_ADD(fail_nth, open)
 {
 	.op = { close_fd, run_open, open_again },
 	.fails = true,
 };
 
-FIXTURE_VARIANT_ADD(fail, policy)
+FIXTURE_VARIANT_ADD(fail_nth, policy)
 {
 	.op = { nothing, run_policy, policy_back },
 	.fails = true,
 };
 
-FIXTURE_VARIANT_ADD(fail, open_ones)
+FIXTURE_VARIANT_ADD(fail_nth, open_ones)
 {
 	.op = { close_fd_for_ones, run_open, open_again_for_sigbus },
 	.fails = true,
 };
 
-FIXTURE_VARIANT_ADD(fail, fault_ones)
+FIXTURE_VARIANT_ADD(fail_nth, fault_ones)
 {
 	.op = { off_afar, run_fault_ones, on_afar },
 };
 
-FIXTURE_VARIANT_ADD(fail, mmap)
+FIXTURE_VARIANT_ADD(fail_nth, mmap)
 {
 	.op = { nothing, run_mmap, unmap_pages },
 	.fails = true,
 };
 
-FIXTURE_VARIANT_ADD(fail, fault)
+FIXTURE_VARIANT_ADD(fail_nth, fault)
 {
 	.op = { map_afar, run_fault, unmap_pages },
 };
 
-FIXTURE_VARIANT_ADD(fail, mprotect)
+FIXTURE_VARIANT_ADD(fail_nth, mprotect)
 {
 	.op = { map_pages, run_mprotect, unmap_pages },
 	.fails = true,
 };
 
-FIXTURE_VARIANT_ADD(fail, munmap)
+FIXTURE_VARIANT_ADD(fail_nth, munmap)
 {
 	.op = { map_pages, run_munmap, unmap_pages },
 	.fails = true,
 };
 
-FIXTURE_VARIANT_ADD(fail, mremap)
+FIXTURE_VARIANT_ADD(fail_nth, mremap)
 {
 	.op = { map_pages, run_mremap, unmap_pages },
 	.fails = true,
 };
 
 /* What takes mappings away has nothing that could fail */
-FIXTURE_VARIANT_ADD(fail, toggle)
+FIXTURE_VARIANT_ADD(fail_nth, toggle)
 {
 	.op = { map_pages, run_toggle, toggle_back },
 };
 
-FIXTURE_SETUP(fail)
+FIXTURE_SETUP(fail_nth)
 {
 	if (!can_fail())
 		SKIP(return, "the kernel cannot fail allocations, or keeps no list");
@@ -345,12 +347,12 @@ FIXTURE_SETUP(fail)
 	munmap(map, dev.bar_size);
 }
 
-FIXTURE_TEARDOWN(fail)
+FIXTURE_TEARDOWN(fail_nth)
 {
 	device_close(&dev);
 }
 
-TEST_F_TIMEOUT(fail, each_allocation, 300)
+TEST_F_TIMEOUT(fail_nth, each_allocation, 300)
 {
 	EXPECT_EQ(variant->fails, fail_each(_metadata, &variant->op) != 0);
 }

@@ -10,7 +10,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "listing.h"
+#include "debugfs.h"
 #include "measure.h"
 
 /* So many touches tell as much as more would: all pages of 2 GiB */
@@ -22,7 +22,7 @@
 
 void fail(const char *what, int error)
 {
-	fprintf(stderr, "bench: %s%s%s\n", what, error ? ": " : "",
+	fprintf(stderr, "mapping_bench: %s%s%s\n", what, error ? ": " : "",
 		error ? strerror(-error) : "");
 	exit(1);
 }
@@ -76,19 +76,19 @@ bool wait_populated(struct device *dev)
 	int policy = sched_getscheduler(0);
 	static bool hopeless;
 	uint64_t give_up = now() + PATIENCE;
-	struct listing listing;
+	struct debugfs_mappings mappings;
 	bool populated = false;
 
 	/* Looking takes time: let it be time that populating does not need */
 	sched_getparam(0, &param);
 	sched_setscheduler(0, SCHED_IDLE, &idle);
 	while (!populated && !hopeless) {
-		if (listing_read(&listing, dev->bdf))
+		if (debugfs_read(&mappings, dev->bdf))
 			break;
-		populated = listing.populated == listing.listed;
+		populated = mappings.populated == mappings.listed;
 		usleep(50);
 		if (!populated && now() > give_up) {
-			fprintf(stderr, "bench: not populated within 5 s: not waiting any more\n");
+			fprintf(stderr, "mapping_bench: not populated in 5 s, waiting no more\n");
 			hopeless = true;
 		}
 	}

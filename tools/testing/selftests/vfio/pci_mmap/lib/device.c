@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device that is bound to vfio-pci, and accesses to it that may not succeed
+ * A device that is bound to vfio-pci: open, map, configure, reset, hear from it
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
-#include "../../kselftest.h"
+#include "../../../kselftest.h"
+#include "access.h"
 #include "device.h"
+#include "sysfs.h"
 
 static bool is_bdf(const char *text)
 {
@@ -221,36 +221,6 @@ void *device_map(struct device *dev, size_t size, off_t offset)
 		    dev->bar_offset + offset);
 }
 
-long device_touch(const void *map, size_t size)
-{
-	struct rusage before, after;
-	uint32_t value;
-	size_t offset;
-
-	/* Once for the pages that the measuring needs */
-	getrusage(RUSAGE_THREAD, &after);
-	getrusage(RUSAGE_THREAD, &before);
-	for (offset = 0; offset < size; offset += getpagesize()) {
-		if (try_read(map + offset, &value))
-			return -1;
-	}
-	getrusage(RUSAGE_THREAD, &after);
-	return after.ru_minflt - before.ru_minflt;
-}
-
-long page_tables(void)
-{
-	FILE *file = fopen("/proc/self/status", "r");
-	char line[256];
-	long kib = -1;
-
-	while (file && kib < 0 && fgets(line, sizeof(line), file))
-		sscanf(line, "VmPTE: %ld kB", &kib);
-	if (file)
-		fclose(file);
-	return kib < 0 ? -1 : kib * 1024;
-}
-
 uint64_t device_bar_address(struct device *dev)
 {
 	unsigned long long start = 0;
@@ -271,7 +241,7 @@ uint64_t device_bar_address(struct device *dev)
 	return start;
 }
 
-void *device_map_out_of_line(struct device *dev)
+void *device_map_misaligned(struct device *dev)
 {
 	uintptr_t addr;
 	void *room;
@@ -453,26 +423,6 @@ int policy_get(struct device *dev)
 	return policy_ioctl(dev, VFIO_DEVICE_FEATURE_GET, &policy) ?: policy;
 }
 
-int file_write(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-int sysfs_write(const char *bdf, const char *file, const char *text)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, file);
-	return file_write(path, text);
-}
-
 int dma_map(struct device *dev, void *addr, size_t size, uint64_t iova)
 {
 	struct vfio_iommu_type1_dma_map map = {
@@ -497,49 +447,36 @@ int dma_unmap(struct device *dev, size_t size, uint64_t iova)
 	return ioctl(dev->container, VFIO_IOMMU_UNMAP_DMA, &unmap) ? -errno : 0;
 }
 
-static __thread sigjmp_buf trap;
-static __thread int trapping;
-
-static void catch(int sig)
+int irq_open(struct device *dev, unsigned int index)
 {
-	if (__atomic_load_n(&trapping, __ATOMIC_RELAXED))
-		siglongjmp(trap, sig);
-	signal(sig, SIG_DFL);
-}
-
-static void __attribute__((constructor)) catch_faults(void)
-{
-	/* The mask is not saved by sigsetjmp(): do not let it change */
-	struct sigaction action = {
-		.sa_handler = catch,
-		.sa_flags = SA_NODEFER,
+	struct {
+		struct vfio_irq_set set;
+		int fd;
+	} irq = {
+		.set.argsz = sizeof(irq),
+		.set.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+			     VFIO_IRQ_SET_ACTION_TRIGGER,
+		.set.index = index,
+		.set.count = 1,
+		.fd = eventfd(0, EFD_CLOEXEC),
 	};
+	int ret;
 
-	sigaction(SIGBUS, &action, NULL);
-	sigaction(SIGSEGV, &action, NULL);
+	if (irq.fd < 0)
+		return -errno;
+	if (!ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &irq.set))
+		return irq.fd;
+	ret = -errno;
+	close(irq.fd);
+	return ret;
 }
 
-int try_read(const void *addr, uint32_t *value)
+int irq_wait(int fd)
 {
-	int sig = sigsetjmp(trap, 0);
+	eventfd_t count;
+	int ret = wait_readable(fd);
 
-	if (!sig) {
-		__atomic_store_n(&trapping, 1, __ATOMIC_SEQ_CST);
-		*value = __atomic_load_n((const uint32_t *)addr,
-					 __ATOMIC_SEQ_CST);
-	}
-	__atomic_store_n(&trapping, 0, __ATOMIC_SEQ_CST);
-	return sig;
-}
-
-int try_write(void *addr, uint32_t value)
-{
-	int sig = sigsetjmp(trap, 0);
-
-	if (!sig) {
-		__atomic_store_n(&trapping, 1, __ATOMIC_SEQ_CST);
-		__atomic_store_n((uint32_t *)addr, value, __ATOMIC_RELAXED);
-	}
-	__atomic_store_n(&trapping, 0, __ATOMIC_SEQ_CST);
-	return sig;
+	if (ret)
+		return ret;
+	return eventfd_read(fd, &count) ? -errno : 0;
 }

@@ -5,14 +5,14 @@
  *
  * An operation is nothing but numbers. Which process, which pages, which mapping
  * they mean depends on what there is when it comes, so any part of a sequence of
- * operations is a sequence, too. model_step() makes a command of the numbers.
+ * operations is a sequence, too. fuzz_model_step() makes a command of the numbers.
  *
  * Addresses do not show. A process has pages 0 to PAGES - 1: first an arena,
  * where it maps at fixed addresses, then room for mappings that the kernel finds
  * a place for.
  */
-#ifndef PCI_MMAP_MODEL_H
-#define PCI_MMAP_MODEL_H
+#ifndef PCI_MMAP_FUZZ_MODEL_H
+#define PCI_MMAP_FUZZ_MODEL_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -96,7 +96,7 @@ struct page {
 };
 
 /**
- * struct model - The device, and who maps what of it
+ * struct fuzz_model - The device, and who maps what of it
  * @bar_pages: how much of the BAR the model covers
  * @ram: the BAR keeps what is written to it
  * @can_sleep: the device has power management
@@ -111,7 +111,7 @@ struct page {
  * @alive: which processes there are
  * @page: what each of them has mapped
  */
-struct model {
+struct fuzz_model {
 	size_t bar_pages;
 	bool ram;
 	bool can_sleep;
@@ -130,16 +130,16 @@ struct model {
 };
 
 /* One process, which has nothing mapped, and a device that answers */
-void model_init(struct model *model);
+void fuzz_model_init(struct fuzz_model *model);
 /*
  * Take @op into the model. Returns how many outcomes @command must have, which
  * are in @want, or 0 if @op means nothing in this state.
  */
-int model_step(struct model *model, const struct op *op,
-	       struct command *command, struct outcome *want);
+int fuzz_model_step(struct fuzz_model *model, const struct op *op,
+		    struct command *command, struct outcome *want);
 /* The float that @page is in, or -1 for the arena */
 int page_float(size_t page);
 /* @command in words */
 void command_print(const struct command *command, char *text, size_t size);
 
-#endif /* PCI_MMAP_MODEL_H */
+#endif /* PCI_MMAP_FUZZ_MODEL_H */

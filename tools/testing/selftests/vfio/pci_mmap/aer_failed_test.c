@@ -4,9 +4,6 @@
  *
  * Needs a device behind QEMU's port2, which has another function there that has no
  * driver, so that recovery fails.
- *
- * Tests named zap_* fail on a kernel that leaves mappings in place, those named
- * more_* on one that has no page of ones.
  */
 #include <errno.h>
 #include <signal.h>
@@ -16,19 +13,21 @@
 #include <linux/vfio.h>
 
 #include "../../kselftest_harness.h"
+#include "access.h"
 #include "device.h"
-#include "platform.h"
+#include "qemu.h"
+#include "sysfs.h"
 
 static const char *bdf;
 
-FIXTURE(gone)
+FIXTURE(aer_failed)
 {
 	struct device dev;
 	void *map;
 	int uevents;
 };
 
-FIXTURE_SETUP(gone)
+FIXTURE_SETUP(aer_failed)
 {
 	ASSERT_EQ(0, device_open(&self->dev, bdf, -1, -1));
 	self->map = device_map(&self->dev, self->dev.bar_size, 0);
@@ -40,7 +39,7 @@ FIXTURE_SETUP(gone)
 	ASSERT_LE(0, self->uevents);
 }
 
-FIXTURE_TEARDOWN(gone)
+FIXTURE_TEARDOWN(aer_failed)
 {
 	close(self->uevents);
 	device_close(&self->dev);
@@ -53,7 +52,7 @@ static int lose(const char *name, int uevents)
 	return uevent_wait(uevents, name, "ERROR_EVENT=FAILED_RECOVERY");
 }
 
-TEST_F(gone, zap_for_good)
+TEST_F(aer_failed, sigbus_for_good)
 {
 	ASSERT_EQ(0, lose(bdf, self->uevents));
 	EXPECT_SIGBUS(self->map);
@@ -62,7 +61,7 @@ TEST_F(gone, zap_for_good)
 }
 
 /* It keeps answering with ones until it is closed */
-TEST_F(gone, more_ones_for_good)
+TEST_F(aer_failed, ones_until_closed)
 {
 	ASSERT_EQ(0, policy_set(&self->dev, VFIO_DEVICE_DISABLED_BAR_ONES));
 	ASSERT_EQ(0, lose(bdf, self->uevents));

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Decode off and on under several processes that map the BAR
- *
- * Tests named zap_* fail on a kernel that leaves mappings in place.
  */
 #include <signal.h>
 #include <sys/mman.h>
@@ -10,19 +8,20 @@
 #include <unistd.h>
 
 #include "../../kselftest_harness.h"
-#include "crowd.h"
+#include "access.h"
 #include "device.h"
+#include "reader_pool.h"
 
 static const char *bdf;
 
-FIXTURE(process)
+FIXTURE(fork)
 {
 	struct device dev;
 	size_t page;
 	void *map;
 };
 
-FIXTURE_SETUP(process)
+FIXTURE_SETUP(fork)
 {
 	ASSERT_EQ(0, device_open(&self->dev, bdf, -1, -1));
 	self->page = getpagesize();
@@ -33,112 +32,112 @@ FIXTURE_SETUP(process)
 		     self->dev.bar, bdf);
 }
 
-FIXTURE_TEARDOWN(process)
+FIXTURE_TEARDOWN(fork)
 {
 	device_close(&self->dev);
 }
 
 #define EXPECT_ALL_SIGBUS(who) do {					\
-	struct crowd *_crowd = who;					\
+	struct reader_pool *_pool = who;					\
 	int _id;							\
 									\
-	crowd_step(_crowd);						\
-	for (_id = 0; _id < _crowd->members; _id++)			\
-		EXPECT_EQ(SIGBUS, _crowd->seen[_id].sig)		\
+	reader_pool_step(_pool);						\
+	for (_id = 0; _id < _pool->members; _id++)			\
+		EXPECT_EQ(SIGBUS, _pool->seen[_id].sig)		\
 			TH_LOG("member %d read 0x%x from the disabled BAR", \
-			       _id, _crowd->seen[_id].value);		\
+			       _id, _pool->seen[_id].value);		\
 } while (0)
 
 #define EXPECT_ALL_DATA(who) do {					\
-	struct crowd *_crowd = who;					\
+	struct reader_pool *_pool = who;					\
 	int _id;							\
 									\
-	crowd_step(_crowd);						\
-	for (_id = 0; _id < _crowd->members; _id++) {			\
-		EXPECT_EQ(0, _crowd->seen[_id].sig)			\
+	reader_pool_step(_pool);						\
+	for (_id = 0; _id < _pool->members; _id++) {			\
+		EXPECT_EQ(0, _pool->seen[_id].sig)			\
 			TH_LOG("member %d got a signal", _id);		\
-		EXPECT_EQ(device_word(0), _crowd->seen[_id].value)	\
+		EXPECT_EQ(device_word(0), _pool->seen[_id].value)	\
 			TH_LOG("in member %d", _id);			\
 	}								\
 } while (0)
 
 /* Children, one of which forks again and one of which maps for itself */
-static struct crowd *fork_crowd(struct device *dev, void *map)
+static struct reader_pool *fork_pool(struct device *dev, void *map)
 {
-	struct crowd *crowd = crowd_create(4);
+	struct reader_pool *pool = reader_pool_create(4);
 	int id;
 
 	for (id = 0; id < 3; id++) {
 		if (fork())
 			continue;
 		if (id == 1 && !fork())
-			crowd_join(crowd, 3, map);
+			reader_pool_join(pool, 3, map);
 		if (id == 2)
 			map = device_map(dev, getpagesize(), 0);
-		crowd_join(crowd, id, map);
+		reader_pool_join(pool, id, map);
 	}
-	return crowd;
+	return pool;
 }
 
-TEST_F(process, zap_forked)
+TEST_F(fork, disabled_in_children)
 {
-	struct crowd *crowd = fork_crowd(&self->dev, self->map);
+	struct reader_pool *pool = fork_pool(&self->dev, self->map);
 
-	EXPECT_ALL_DATA(crowd);
+	EXPECT_ALL_DATA(pool);
 	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
 	EXPECT_SIGBUS(self->map);
-	EXPECT_ALL_SIGBUS(crowd);
+	EXPECT_ALL_SIGBUS(pool);
 	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
 	EXPECT_DATA(0, self->map);
-	EXPECT_ALL_DATA(crowd);
-	crowd_end(crowd);
+	EXPECT_ALL_DATA(pool);
+	reader_pool_end(pool);
 }
 
-TEST_F(process, zap_forked_while_off)
+TEST_F(fork, forked_while_disabled)
 {
-	struct crowd *crowd;
+	struct reader_pool *pool;
 
 	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
-	crowd = fork_crowd(&self->dev, self->map);
-	EXPECT_ALL_SIGBUS(crowd);
+	pool = fork_pool(&self->dev, self->map);
+	EXPECT_ALL_SIGBUS(pool);
 	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
-	EXPECT_ALL_DATA(crowd);
-	crowd_end(crowd);
+	EXPECT_ALL_DATA(pool);
+	reader_pool_end(pool);
 }
 
 /* The children keep the mapping, and the device, when the parent lets go */
-TEST_F(process, zap_outlives_parent_mapping)
+TEST_F(fork, disabled_after_parent_unmaps)
 {
-	struct crowd *crowd = fork_crowd(&self->dev, self->map);
+	struct reader_pool *pool = fork_pool(&self->dev, self->map);
 
-	EXPECT_ALL_DATA(crowd);
+	EXPECT_ALL_DATA(pool);
 	ASSERT_EQ(0, munmap(self->map, self->dev.bar_size));
 	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
-	EXPECT_ALL_SIGBUS(crowd);
+	EXPECT_ALL_SIGBUS(pool);
 	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
-	EXPECT_ALL_DATA(crowd);
-	crowd_end(crowd);
+	EXPECT_ALL_DATA(pool);
+	reader_pool_end(pool);
 }
 
 /* Processes that exit in any order leave the mapping of the others alone */
-TEST_F(process, exit_order)
+TEST_F(fork, survives_exit_of_others)
 {
-	struct crowd *early, *late = crowd_create(1);
+	struct reader_pool *early, *late = reader_pool_create(1);
 	pid_t pid = fork();
 
 	if (!pid)
-		crowd_join(late, 0, self->map);
+		reader_pool_join(late, 0, self->map);
 
-	early = fork_crowd(&self->dev, self->map);
+	early = fork_pool(&self->dev, self->map);
 	EXPECT_ALL_DATA(early);
-	crowd_dismiss(early);
+	reader_pool_dismiss(early);
 	while (waitpid(-1, NULL, WNOHANG) >= 0 && early->members--)
 		usleep(1000);
 
 	EXPECT_ALL_DATA(late);
 	ASSERT_EQ(0, munmap(self->map, self->dev.bar_size));
 	EXPECT_ALL_DATA(late);
-	crowd_end(late);
+	reader_pool_end(late);
 }
 
 int main(int argc, char **argv)

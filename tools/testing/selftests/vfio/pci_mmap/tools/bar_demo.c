@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Show, line by line, what happens to a BAR: show BDF
- * Print one word of it: show OFFSET BDF
+ * Show, line by line, what happens to a BAR: bar_demo BDF
+ * Print one word of it: bar_demo OFFSET BDF
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "access.h"
 #include "device.h"
 
 /* What a fault comes to: VM_FAULT_* of the kernel */

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "listing.h"
+#include "debugfs.h"
 
-int listing_read(struct listing *listing, const char *bdf)
+int debugfs_read(struct debugfs_mappings *mappings, const char *bdf)
 {
 	unsigned long long offset;
 	unsigned long size, addr;
@@ -17,7 +17,7 @@ int listing_read(struct listing *listing, const char *bdf)
 	unsigned int bar;
 	FILE *file;
 
-	*listing = (struct listing){};
+	*mappings = (struct debugfs_mappings){};
 	snprintf(path, sizeof(path), "/sys/kernel/debug/vfio/%s/mappings", bdf);
 	file = fopen(path, "r");
 	if (!file)
@@ -25,13 +25,13 @@ int listing_read(struct listing *listing, const char *bdf)
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "BAR %u offset %llx size %lx at %lx",
 			   &bar, &offset, &size, &addr) == 4) {
-			listing->listed++;
-			listing->bytes += size;
-			listing->populated += !!strstr(line, " populated");
+			mappings->listed++;
+			mappings->bytes += size;
+			mappings->populated += !!strstr(line, " populated");
 		} else if (sscanf(line, "unlisted %u",
-				  &listing->unlisted) != 1 &&
+				  &mappings->unlisted) != 1 &&
 			   sscanf(line, "disabled_bar %15s",
-				  listing->policy) != 1) {
+				  mappings->policy) != 1) {
 			fclose(file);
 			return -EINVAL;
 		}
@@ -40,16 +40,16 @@ int listing_read(struct listing *listing, const char *bdf)
 	return 0;
 }
 
-int listing_wait_populated(const char *bdf)
+int debugfs_wait_populated(const char *bdf)
 {
-	struct listing listing;
+	struct debugfs_mappings mappings;
 	int i, ret;
 
 	for (i = 0; i < 2000; i++) {
-		ret = listing_read(&listing, bdf);
+		ret = debugfs_read(&mappings, bdf);
 		if (ret)
 			return ret == -ENOENT ? 0 : ret;
-		if (listing.populated == listing.listed)
+		if (mappings.populated == mappings.listed)
 			return 0;
 		usleep(5000);
 	}

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Where mmap() places a BAR
- *
- * Tests named more_* fail on a kernel that lacks the series.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,11 +10,12 @@
 #include <unistd.h>
 
 #include "../../kselftest_harness.h"
+#include "access.h"
 #include "device.h"
 
 static const char *bdf;
 
-FIXTURE(place)
+FIXTURE(unmapped_area)
 {
 	struct device dev;
 	size_t page;
@@ -24,7 +23,7 @@ FIXTURE(place)
 	uint64_t phys;
 };
 
-FIXTURE_SETUP(place)
+FIXTURE_SETUP(unmapped_area)
 {
 	ASSERT_EQ(0, device_open(&self->dev, bdf, -1, -1));
 	self->page = getpagesize();
@@ -36,7 +35,7 @@ FIXTURE_SETUP(place)
 		     self->dev.bar, bdf);
 }
 
-FIXTURE_TEARDOWN(place)
+FIXTURE_TEARDOWN(unmapped_area)
 {
 	device_close(&self->dev);
 }
@@ -47,7 +46,7 @@ static size_t largest_leaf(size_t size)
 	return size >= 512 * LEAF ? 512 * LEAF : LEAF;
 }
 
-TEST_F(place, whole)
+TEST_F(unmapped_area, aligns_whole_bar)
 {
 	void *map = device_map(&self->dev, self->size, 0);
 	uint32_t value;
@@ -57,7 +56,7 @@ TEST_F(place, whole)
 	EXPECT_EQ(0, try_read(map + self->size - self->page, &value));
 }
 
-TEST_F(place, more_windows)
+TEST_F(unmapped_area, aligns_windows)
 {
 	size_t offset, size;
 	void *map;
@@ -80,7 +79,7 @@ TEST_F(place, more_windows)
 	}
 }
 
-TEST_F(place, small)
+TEST_F(unmapped_area, maps_last_page)
 {
 	uint32_t value;
 	void *map;
@@ -90,32 +89,32 @@ TEST_F(place, small)
 	EXPECT_EQ(0, try_read(map, &value));
 }
 
-TEST_F(place, wish)
+TEST_F(unmapped_area, honours_hint)
 {
-	void *room, *wish, *map;
+	void *room, *hint, *map;
 
 	room = mmap(NULL, self->size + LEAF, PROT_NONE,
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, room);
-	wish = room + self->page;
-	if (((uintptr_t)wish - self->phys) % LEAF == 0)
-		wish += self->page;
+	hint = room + self->page;
+	if (((uintptr_t)hint - self->phys) % LEAF == 0)
+		hint += self->page;
 	ASSERT_EQ(0, munmap(room, self->size + LEAF));
 
-	map = mmap(wish, self->size, PROT_READ, MAP_SHARED, self->dev.fd,
+	map = mmap(hint, self->size, PROT_READ, MAP_SHARED, self->dev.fd,
 		   self->dev.bar_offset);
-	EXPECT_EQ(wish, map);
+	EXPECT_EQ(hint, map);
 
 	/* It is taken now */
-	map = mmap(wish, self->size, PROT_READ, MAP_SHARED, self->dev.fd,
+	map = mmap(hint, self->size, PROT_READ, MAP_SHARED, self->dev.fd,
 		   self->dev.bar_offset);
 	ASSERT_NE(MAP_FAILED, map);
-	EXPECT_NE(wish, map);
+	EXPECT_NE(hint, map);
 
-	EXPECT_EQ(wish, mmap(wish, self->size, PROT_READ,
+	EXPECT_EQ(hint, mmap(hint, self->size, PROT_READ,
 			     MAP_SHARED | MAP_FIXED, self->dev.fd,
 			     self->dev.bar_offset));
-	EXPECT_EQ(MAP_FAILED, mmap(wish, self->size, PROT_READ,
+	EXPECT_EQ(MAP_FAILED, mmap(hint, self->size, PROT_READ,
 				   MAP_SHARED | MAP_FIXED_NOREPLACE,
 				   self->dev.fd, self->dev.bar_offset));
 	EXPECT_EQ(EEXIST, errno);
@@ -134,8 +133,8 @@ static void fill_address_space(void *keep, size_t size)
 	munmap(keep, size);
 }
 
-/* The only place left is out of line: better than none */
-TEST_F(place, nowhere_else)
+/* The only place left is misaligned: better than none */
+TEST_F(unmapped_area, falls_back_to_misaligned)
 {
 	uint32_t value;
 	void *room, *keep, *map;
@@ -184,7 +183,7 @@ static long mmap2_32(size_t size, int fd, unsigned long pages)
 	return (int)ret;
 }
 
-TEST_F(place, abi_32)
+TEST_F(unmapped_area, serves_32_bit_abi)
 {
 	unsigned long pages = self->dev.bar_offset / self->page;
 	uint32_t value;

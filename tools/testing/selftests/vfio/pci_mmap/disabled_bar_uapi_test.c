@@ -2,8 +2,6 @@
 /*
  * VFIO_DEVICE_FEATURE_DISABLED_BAR: every wrong argument and its errno. What is
  * refused changes nothing.
- *
- * Tests named more_* fail on a kernel that has no such feature.
  */
 #include <errno.h>
 #include <signal.h>
@@ -16,6 +14,7 @@
 #include <linux/vfio.h>
 
 #include "../../kselftest_harness.h"
+#include "access.h"
 #include "device.h"
 
 #define GET VFIO_DEVICE_FEATURE_GET
@@ -79,7 +78,7 @@ static const struct request {
 	{ ALL, FEATURE | SET, 1, NOWHERE, -EFAULT },
 };
 
-FIXTURE(feature)
+FIXTURE(disabled_bar_uapi)
 {
 	struct device dev;
 	size_t page;
@@ -87,22 +86,22 @@ FIXTURE(feature)
 	void *map;
 };
 
-FIXTURE_VARIANT(feature)
+FIXTURE_VARIANT(disabled_bar_uapi)
 {
 	uint32_t policy;
 };
 
-FIXTURE_VARIANT_ADD(feature, sigbus)
+FIXTURE_VARIANT_ADD(disabled_bar_uapi, sigbus)
 {
 	.policy = VFIO_DEVICE_DISABLED_BAR_SIGBUS,
 };
 
-FIXTURE_VARIANT_ADD(feature, ones)
+FIXTURE_VARIANT_ADD(disabled_bar_uapi, ones)
 {
 	.policy = VFIO_DEVICE_DISABLED_BAR_ONES,
 };
 
-FIXTURE_SETUP(feature)
+FIXTURE_SETUP(disabled_bar_uapi)
 {
 	ASSERT_EQ(0, device_open(&self->dev, bdf, -1, -1));
 	self->page = getpagesize();
@@ -113,7 +112,7 @@ FIXTURE_SETUP(feature)
 	ASSERT_NE(MAP_FAILED, self->room);
 }
 
-FIXTURE_TEARDOWN(feature)
+FIXTURE_TEARDOWN(disabled_bar_uapi)
 {
 	device_close(&self->dev);
 }
@@ -146,7 +145,7 @@ static struct vfio_device_feature *place_request(void *room, size_t page,
 	return feature;
 }
 
-TEST_F(feature, more_wrong_arguments)
+TEST_F(disabled_bar_uapi, refuses_wrong_arguments)
 {
 	const uint32_t mark = 0x0123;
 	size_t i;
@@ -182,7 +181,7 @@ TEST_F(feature, more_wrong_arguments)
 }
 
 /* GET writes the policy and nothing behind it */
-TEST_F(feature, more_get)
+TEST_F(disabled_bar_uapi, get_writes_policy_only)
 {
 	struct vfio_device_feature *feature = self->room;
 	uint32_t data[3] = { 0x5eed, 0x5eed, 0x5eed };

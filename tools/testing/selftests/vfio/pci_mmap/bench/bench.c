@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What it costs to map a BAR, to use it, to turn it off and to give it back:
- * bench BDF. What many mappings of one device cost: bench -c [-s SEED]
- * [-n TOGGLES] BDF
+ * mapping_bench BDF. What many mappings of one device cost: mapping_bench -m
+ * [-s SEED] [-n TOGGLES] BDF
  *
  * Prints lines 'csv SIZE,HOW,WHAT,VALUE,UNIT' for scripts/bench.sh. A kernel that
  * populates a mapping after mmap() and after the device is turned on is measured
@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "access.h"
 #include "device.h"
 #include "measure.h"
 
@@ -270,21 +271,21 @@ static void bench_bar(struct device *dev)
 
 static int usage(void)
 {
-	fprintf(stderr, "use: bench [-c [-s SEED] [-n TOGGLES]] BDF\n");
+	fprintf(stderr, "use: mapping_bench [-m [-s SEED] [-n TOGGLES]] BDF\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
 	unsigned int seed = 1, toggles = 200;
-	bool crowd = false;
+	bool many = false;
 	struct device dev;
 	const char *bdf;
 	int option, ret;
 
-	while ((option = getopt(argc, argv, "cs:n:")) != -1) {
-		if (option == 'c')
-			crowd = true;
+	while ((option = getopt(argc, argv, "ms:n:")) != -1) {
+		if (option == 'm')
+			many = true;
 		else if (option == 's')
 			seed = strtoul(optarg, NULL, 0);
 		else if (option == 'n')
@@ -301,8 +302,8 @@ int main(int argc, char **argv)
 	/* What this program itself faults in is not to be counted */
 	mlockall(MCL_CURRENT);
 
-	if (crowd)
-		bench_crowd(&dev, seed, toggles);
+	if (many)
+		many_vmas(&dev, seed, toggles);
 	else
 		bench_bar(&dev);
 	device_close(&dev);

@@ -2,11 +2,11 @@
 /*
  * Make a device stop answering, in every way there is, under processes that
  * access its BAR all the while, and count the accesses that completed although
- * it did not answer: leaks [-e EVENTS] WAY BDF [BDF2]
+ * it did not answer, the stray ones: stray_access [-e EVENTS] WAY BDF [BDF2]
  *
  * Prints one line, for scripts/leaks.sh, and on the line before it the first
- * leak if there was any. Fails if an event could not be made or a process that
- * accessed the BAR died; that there are leaks is not a failure.
+ * stray access if there was any. Fails if an event could not be made or a process
+ * that accessed the BAR died; stray accesses are not a failure.
  *
  * Some ways need QEMU to do its part: they talk to its monitor, and the device
  * has to have the place and the name that scripts/vm.sh gives it.
@@ -22,9 +22,10 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
-#include "../../kselftest.h"
-#include "hammer.h"
-#include "platform.h"
+#include "../../../kselftest.h"
+#include "access_stress.h"
+#include "qemu.h"
+#include "sysfs.h"
 
 /* Accesses while the device is off, where this program says when it is on again */
 #define OFF 3000
@@ -38,7 +39,7 @@
  * @n: number of devices
  * @bdf: their addresses
  * @dev: the devices
- * @hammer: those who access them
+ * @stress: those who access them
  * @groups: how many groups two devices are in
  * @uevents: uevents since the start
  */
@@ -46,7 +47,7 @@ struct bench {
 	int n;
 	const char *bdf[MAX_DEVICES];
 	struct device dev[MAX_DEVICES];
-	struct hammer *hammer[MAX_DEVICES];
+	struct access_stress *stress[MAX_DEVICES];
 	int groups;
 	int uevents;
 };
@@ -60,7 +61,7 @@ static int start(struct bench *bench)
 		ret = bench->groups < 0 ? bench->groups : 0;
 	}
 	for (i = 0; !ret && i < bench->n; i++)
-		ret = hammer_start(bench->hammer[i], &bench->dev[i]);
+		ret = access_stress_start(bench->stress[i], &bench->dev[i]);
 	return ret;
 }
 
@@ -69,7 +70,7 @@ static int stop(struct bench *bench)
 	int i, ret = 0;
 
 	for (i = 0; i < bench->n; i++)
-		ret = hammer_stop(bench->hammer[i]) ?: ret;
+		ret = access_stress_stop(bench->stress[i]) ?: ret;
 	for (i = 0; i < bench->n; i++)
 		device_close(&bench->dev[i]);
 	return ret;
@@ -80,15 +81,15 @@ static void more(struct bench *bench)
 	int i;
 
 	for (i = 0; i < bench->n; i++)
-		hammer_more(bench->hammer[i], PAUSE);
+		access_stress_more(bench->stress[i], PAUSE);
 }
 
 /* The device is known to be off for a while */
 static void stay_off(struct bench *bench)
 {
-	hammer_off(bench->hammer[0]);
-	hammer_more(bench->hammer[0], OFF);
-	hammer_on(bench->hammer[0]);
+	access_stress_off(bench->stress[0]);
+	access_stress_more(bench->stress[0], OFF);
+	access_stress_on(bench->stress[0]);
 }
 
 static int command(struct bench *bench, unsigned int width)
@@ -165,7 +166,7 @@ static int low_power(struct bench *bench)
 
 	if (ret)
 		return ret;
-	bench->hammer[0]->asleep = true;
+	bench->stress[0]->asleep = true;
 	stay_off(bench);
 	return low_power_set(&bench->dev[0], false);
 }
@@ -198,7 +199,7 @@ static int aer_fatal(struct bench *bench)
 	if (ret)
 		return ret;
 	more(bench);
-	if (hammer_answers(bench->hammer[0]))
+	if (access_stress_answers(bench->stress[0]))
 		return 0;
 	/* Nobody has put back what the reset took: have VFIO do so */
 	ret = decode_set(&bench->dev[0], false, 2);
@@ -288,11 +289,11 @@ static int surprise(struct bench *bench)
 
 	if (port < 0 || req < 0)
 		return -EIO;
-	hammer_excuse(bench->hammer[0]);
+	access_stress_excuse(bench->stress[0]);
 	ret = port_pull(port);
 	if (!ret)
 		ret = wait_request(req);
-	hammer_blame(bench->hammer[0]);
+	access_stress_blame(bench->stress[0]);
 	if (!ret)
 		ret = give_back(bench);
 	return ret ?: wait_unplugged(bench, port);
@@ -375,34 +376,35 @@ static const struct way *find_way(const char *name)
 
 static void report(struct bench *bench, const struct way *way, long events)
 {
-	struct hammer_count sum = {};
+	struct access_stress_count sum = {};
 	int i;
 
 	for (i = 0; i < bench->n; i++) {
-		struct hammer_count one = hammer_sum(bench->hammer[i]);
+		struct access_stress_count one = access_stress_sum(bench->stress[i]);
 
 		sum.accesses += one.accesses;
-		sum.leaks += one.leaks;
+		sum.stray += one.stray;
 		sum.before += one.before;
 		sum.sigbus += one.sigbus;
 		sum.errors += one.errors;
-		if (bench->hammer[i]->seen)
+		if (bench->stress[i]->seen)
 			printf("# %s: event %u, %s at %s gave 0x%x, the device holds 0x%x%s\n",
-			       way->name, bench->hammer[i]->leak.event,
-			       bench->hammer[i]->leak.how, bench->bdf[i],
-			       bench->hammer[i]->leak.value,
-			       bench->hammer[i]->word,
-			       bench->hammer[i]->leak.in_window ?
+			       way->name, bench->stress[i]->first.event,
+			       bench->stress[i]->first.how, bench->bdf[i],
+			       bench->stress[i]->first.value,
+			       bench->stress[i]->word,
+			       bench->stress[i]->first.in_window ?
 			       ", and was off" : "");
 	}
-	printf("leaks %s events %ld accesses %lu leaks %lu sigbus %lu errors %lu before %lu\n",
-	       way->name, events, sum.accesses, sum.leaks, sum.sigbus,
-	       sum.errors, sum.before);
+	printf("stray_access %s events %ld accesses %lu stray %lu",
+	       way->name, events, sum.accesses, sum.stray);
+	printf(" sigbus %lu errors %lu before %lu\n", sum.sigbus, sum.errors,
+	       sum.before);
 }
 
 static int usage(void)
 {
-	fprintf(stderr, "use: leaks [-e EVENTS] WAY BDF [BDF2]\n");
+	fprintf(stderr, "use: stray_access [-e EVENTS] WAY BDF [BDF2]\n");
 	return 2;
 }
 
@@ -424,13 +426,13 @@ int main(int argc, char **argv)
 
 	bench.n = device_arguments(&argc, argv, bench.bdf, way->devices);
 	for (i = 0; i < bench.n; i++)
-		bench.hammer[i] = hammer_create();
+		bench.stress[i] = access_stress_create();
 	bench.uevents = uevent_open();
 
 	ret = bench.uevents < 0 ? bench.uevents : start(&bench);
 	for (i = 0; !ret && i < events; i++) {
 		more(&bench);
-		__atomic_store_n(&bench.hammer[0]->event, i + 1,
+		__atomic_store_n(&bench.stress[0]->event, i + 1,
 				 __ATOMIC_RELAXED);
 		ret = way->event(&bench);
 	}
@@ -439,7 +441,7 @@ int main(int argc, char **argv)
 		ret = stop(&bench);
 	}
 	if (ret) {
-		fprintf(stderr, "leaks: %s: event %ld: %s\n", way->name, i,
+		fprintf(stderr, "stray_access: %s: event %ld: %s\n", way->name, i,
 			strerror(-ret));
 		return 1;
 	}

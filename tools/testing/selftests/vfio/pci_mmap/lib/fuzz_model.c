@@ -10,9 +10,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "../../kselftest.h"
+#include "../../../kselftest.h"
+#include "access.h"
 #include "device.h"
-#include "model.h"
+#include "fuzz_model.h"
 
 static size_t min(size_t a, size_t b)
 {
@@ -137,17 +138,17 @@ static bool draw_pages(const struct page *table, const struct op *op,
 }
 
 /* Whether read() and write() reach the device: they wake it if need be */
-static bool awake(const struct model *model)
+static bool awake(const struct fuzz_model *model)
 {
 	return model->decode && !model->d3hot;
 }
 
-static bool answers(const struct model *model)
+static bool answers(const struct fuzz_model *model)
 {
 	return awake(model) && !model->low_power;
 }
 
-static int step_access(struct model *model, const struct op *op,
+static int step_access(struct fuzz_model *model, const struct op *op,
 		       struct command *c, struct outcome *want)
 {
 	const struct page *table = model->page[c->process];
@@ -182,7 +183,7 @@ static int step_access(struct model *model, const struct op *op,
 	return c->n;
 }
 
-static int step_syscall_access(struct model *model, const struct op *op,
+static int step_syscall_access(struct fuzz_model *model, const struct op *op,
 			       struct command *c, struct outcome *want)
 {
 	/* The driver shields some registers from these, in page 0 none */
@@ -201,7 +202,7 @@ static int step_syscall_access(struct model *model, const struct op *op,
 	return 1;
 }
 
-static int step_mmap(struct model *model, const struct op *op,
+static int step_mmap(struct fuzz_model *model, const struct op *op,
 		     struct command *c, struct outcome *want)
 {
 	struct page *table = model->page[c->process];
@@ -220,7 +221,7 @@ static int step_mmap(struct model *model, const struct op *op,
 	return 1;
 }
 
-static int step_mmap_refused(struct model *model, const struct op *op,
+static int step_mmap_refused(struct fuzz_model *model, const struct op *op,
 			     struct command *c, struct outcome *want)
 {
 	c->choice = op->choice % MMAP_REFUSALS;
@@ -228,7 +229,7 @@ static int step_mmap_refused(struct model *model, const struct op *op,
 	return 1;
 }
 
-static int step_munmap(struct model *model, const struct op *op,
+static int step_munmap(struct fuzz_model *model, const struct op *op,
 		       struct command *c, struct outcome *want)
 {
 	struct page *table = model->page[c->process];
@@ -239,7 +240,7 @@ static int step_munmap(struct model *model, const struct op *op,
 	return 1;
 }
 
-static int step_shrink(struct model *model, const struct op *op,
+static int step_shrink(struct fuzz_model *model, const struct op *op,
 		       struct command *c, struct outcome *want)
 {
 	struct page *table = model->page[c->process];
@@ -251,7 +252,7 @@ static int step_shrink(struct model *model, const struct op *op,
 	return 1;
 }
 
-static int step_move(struct model *model, const struct op *op,
+static int step_move(struct fuzz_model *model, const struct op *op,
 		     struct command *c, struct outcome *want)
 {
 	struct page *table = model->page[c->process];
@@ -275,7 +276,7 @@ static int step_move(struct model *model, const struct op *op,
 	return 1;
 }
 
-static int step_mremap_refused(struct model *model, const struct op *op,
+static int step_mremap_refused(struct fuzz_model *model, const struct op *op,
 			       struct command *c, struct outcome *want)
 {
 	if (!draw_mapped(model->page[c->process], op, c, true))
@@ -288,7 +289,7 @@ static int step_mremap_refused(struct model *model, const struct op *op,
 }
 
 /* VMAs are split where something changes, and never merged again */
-static int step_mprotect(struct model *model, const struct op *op,
+static int step_mprotect(struct fuzz_model *model, const struct op *op,
 			 struct command *c, struct outcome *want)
 {
 	struct page *table = model->page[c->process];
@@ -308,7 +309,7 @@ static int step_mprotect(struct model *model, const struct op *op,
 	return 1;
 }
 
-static int step_madvise(struct model *model, const struct op *op,
+static int step_madvise(struct fuzz_model *model, const struct op *op,
 			struct command *c, struct outcome *want)
 {
 	static const struct {
@@ -343,7 +344,7 @@ static int step_madvise(struct model *model, const struct op *op,
 	return 1;
 }
 
-static int step_fork(struct model *model, const struct op *op,
+static int step_fork(struct fuzz_model *model, const struct op *op,
 		     struct command *c, struct outcome *want)
 {
 	struct page *child;
@@ -362,7 +363,7 @@ static int step_fork(struct model *model, const struct op *op,
 	return 1;
 }
 
-static int step_exit(struct model *model, const struct op *op,
+static int step_exit(struct fuzz_model *model, const struct op *op,
 		     struct command *c, struct outcome *want)
 {
 	int i, n = 0;
@@ -375,7 +376,7 @@ static int step_exit(struct model *model, const struct op *op,
 	return 1;
 }
 
-static int step_decode(struct model *model, const struct op *op,
+static int step_decode(struct fuzz_model *model, const struct op *op,
 		       struct command *c, struct outcome *want)
 {
 	c->choice = op->choice % 4 != 0;
@@ -388,7 +389,7 @@ static int step_decode(struct model *model, const struct op *op,
  * In low power the kernel takes the device to D0 behind the user's back, sooner
  * or later: do not mix it with D3hot.
  */
-static int step_power(struct model *model, const struct op *op,
+static int step_power(struct fuzz_model *model, const struct op *op,
 		      struct command *c, struct outcome *want)
 {
 	if (!model->can_sleep || model->low_power)
@@ -398,7 +399,7 @@ static int step_power(struct model *model, const struct op *op,
 	return 1;
 }
 
-static int step_low_power(struct model *model, const struct op *op,
+static int step_low_power(struct fuzz_model *model, const struct op *op,
 			  struct command *c, struct outcome *want)
 {
 	if (model->d3hot)
@@ -410,7 +411,7 @@ static int step_low_power(struct model *model, const struct op *op,
 	return 1;
 }
 
-static int step_policy(struct model *model, const struct op *op,
+static int step_policy(struct fuzz_model *model, const struct op *op,
 		       struct command *c, struct outcome *want)
 {
 	c->choice = op->choice % 2;
@@ -420,7 +421,7 @@ static int step_policy(struct model *model, const struct op *op,
 }
 
 /* Leaves decode and low power as they were */
-static int step_reset(struct model *model, const struct op *op,
+static int step_reset(struct fuzz_model *model, const struct op *op,
 		      struct command *c, struct outcome *want)
 {
 	c->choice = op->choice % RESETS;
@@ -430,7 +431,7 @@ static int step_reset(struct model *model, const struct op *op,
 	return 1;
 }
 
-static int step_dma_map(struct model *model, const struct op *op,
+static int step_dma_map(struct fuzz_model *model, const struct op *op,
 			struct command *c, struct outcome *want)
 {
 	const struct page *table = model->page[c->process];
@@ -463,7 +464,7 @@ static int step_dma_map(struct model *model, const struct op *op,
 }
 
 /* Whole maps only, any number of them */
-static int step_dma_unmap(struct model *model, const struct op *op,
+static int step_dma_unmap(struct fuzz_model *model, const struct op *op,
 			  struct command *c, struct outcome *want)
 {
 	bool covered[DMA_MAPS] = {};
@@ -494,7 +495,7 @@ static int step_dma_unmap(struct model *model, const struct op *op,
 	return 1;
 }
 
-static int (* const steps[])(struct model *model, const struct op *op,
+static int (* const steps[])(struct fuzz_model *model, const struct op *op,
 			     struct command *c, struct outcome *want) = {
 	[READ] = step_access,
 	[WRITE] = step_access,
@@ -520,7 +521,7 @@ static int (* const steps[])(struct model *model, const struct op *op,
 	[DMA_UNMAP] = step_dma_unmap,
 };
 
-void model_init(struct model *model)
+void fuzz_model_init(struct fuzz_model *model)
 {
 	model->decode = true;
 	model->written = ALL_ONES;
@@ -528,8 +529,8 @@ void model_init(struct model *model)
 	clear_pages(model->page[0], 0, PAGES);
 }
 
-int model_step(struct model *model, const struct op *op,
-	       struct command *command, struct outcome *want)
+int fuzz_model_step(struct fuzz_model *model, const struct op *op,
+		    struct command *command, struct outcome *want)
 {
 	int outcomes, process = op->who % PROCESSES;
 

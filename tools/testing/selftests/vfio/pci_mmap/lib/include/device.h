@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A device that is bound to vfio-pci, and accesses to it that may not succeed
+ * A device that is bound to vfio-pci: open, map, configure, reset, hear from it
  */
 #ifndef PCI_MMAP_DEVICE_H
 #define PCI_MMAP_DEVICE_H
@@ -52,14 +52,10 @@ void device_close(struct device *dev);
 
 /* Map part of the BAR; MAP_FAILED and errno as mmap() */
 void *device_map(struct device *dev, size_t size, off_t offset);
-/* Map all of the BAR at an address where no huge leaf fits */
-void *device_map_out_of_line(struct device *dev);
+/* Map all of the BAR at an address where no leaf larger than a page fits */
+void *device_map_misaligned(struct device *dev);
 /* Fill the BAR with what device_word() gives; -ENOTTY if it does not keep it */
 int device_fill(struct device *dev, void *map);
-/* Read a word of each page; return how many page faults that took */
-long device_touch(const void *map, size_t size);
-/* What the page tables of this process take, in bytes; -1 if it does not show */
-long page_tables(void);
 /* Physical address of the BAR, or 0 */
 uint64_t device_bar_address(struct device *dev);
 /* What device_fill() wrote into the page at @offset of the BAR */
@@ -86,9 +82,6 @@ int hot_reset(struct device *dev, int groups);
 /* Have VFIO put the device to sleep, or not any more; return 0 or -errno */
 int low_power_set(struct device *dev, bool on);
 
-/* What a read of a BAR gives where nobody answers */
-#define ALL_ONES 0xffffffff
-
 /* The policy of devices that are opened later */
 #define PARAMETER "/sys/module/vfio_pci_core/parameters/disabled_bar"
 
@@ -96,37 +89,13 @@ int low_power_set(struct device *dev, bool on);
 int policy_set(struct device *dev, uint32_t policy);
 int policy_get(struct device *dev);
 
-/* Write a file, or one of the device @bdf in sysfs; return 0 or -errno */
-int file_write(const char *path, const char *text);
-int sysfs_write(const char *bdf, const char *file, const char *text);
-
 /* DMA map of @size bytes at @addr; return 0 or -errno */
 int dma_map(struct device *dev, void *addr, size_t size, uint64_t iova);
 int dma_unmap(struct device *dev, size_t size, uint64_t iova);
 
-/* Access memory; return 0, or the signal that the access raised */
-int try_read(const void *addr, uint32_t *value);
-int try_write(void *addr, uint32_t value);
-
-#define EXPECT_SIGBUS(addr) do {					\
-	uint32_t _value = 0;						\
-	EXPECT_EQ(SIGBUS, try_read(addr, &_value))			\
-		TH_LOG("a read of the disabled BAR through %s gave 0x%x", \
-		       #addr, _value);					\
-} while (0)
-
-#define EXPECT_ONES(addr) do {						\
-	uint32_t _value = 0;						\
-	EXPECT_EQ(0, try_read(addr, &_value))				\
-		TH_LOG("reading through %s raised a signal", #addr);	\
-	EXPECT_EQ(ALL_ONES, _value);					\
-} while (0)
-
-#define EXPECT_DATA(offset, addr) do {					\
-	uint32_t _value = 0;						\
-	EXPECT_EQ(0, try_read(addr, &_value))				\
-		TH_LOG("reading through %s raised a signal", #addr);	\
-	EXPECT_EQ(device_word(offset), _value);				\
-} while (0)
+/* An eventfd for VFIO_PCI_ERR_IRQ_INDEX or VFIO_PCI_REQ_IRQ_INDEX, or -errno */
+int irq_open(struct device *dev, unsigned int index);
+/* Wait for it; -ETIMEDOUT if it does not come */
+int irq_wait(int fd);
 
 #endif /* PCI_MMAP_DEVICE_H */

@@ -53,7 +53,7 @@ void figure(size_t size, const char *how, const char *what, double value,
 /* End with one line about @what, and about @error if it is a negative errno */
 void fail(const char *what, int error);
 
-/* How a device fares that is mapped by up to a hundred processes: see bench_crowd.c */
-void bench_crowd(struct device *dev, unsigned int seed, unsigned int toggles);
+/* How a device fares that is mapped by up to a hundred processes: see many_vmas.c */
+void many_vmas(struct device *dev, unsigned int seed, unsigned int toggles);
 
 #endif /* PCI_MMAP_MEASURE_H */

@@ -4,8 +4,6 @@
  *
  * The first device needs a BAR that keeps what is written, the second power
  * management.
- *
- * Tests named more_* fail on a kernel that has no such policy.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -22,8 +20,10 @@
 #include <linux/vfio.h>
 
 #include "../../kselftest_harness.h"
+#include "access.h"
+#include "debugfs.h"
 #include "device.h"
-#include "listing.h"
+#include "sysfs.h"
 
 #define SIGBUS_POLICY VFIO_DEVICE_DISABLED_BAR_SIGBUS
 #define ONES_POLICY VFIO_DEVICE_DISABLED_BAR_ONES
@@ -31,7 +31,7 @@
 
 static const char *bdf[2];
 
-FIXTURE(ones)
+FIXTURE(disabled_bar)
 {
 	struct device dev;
 	size_t page;
@@ -39,7 +39,7 @@ FIXTURE(ones)
 	void *map;
 };
 
-FIXTURE_SETUP(ones)
+FIXTURE_SETUP(disabled_bar)
 {
 	ASSERT_EQ(0, device_open(&self->dev, bdf[0], -1, -1));
 	self->page = getpagesize();
@@ -51,13 +51,13 @@ FIXTURE_SETUP(ones)
 		     self->dev.bar, bdf[0]);
 }
 
-FIXTURE_TEARDOWN(ones)
+FIXTURE_TEARDOWN(disabled_bar)
 {
 	file_write(PARAMETER, "sigbus");
 	device_close(&self->dev);
 }
 
-TEST_F(ones, more_reads)
+TEST_F(disabled_bar, reads_ones)
 {
 	ASSERT_EQ(0, policy_set(&self->dev, ONES_POLICY));
 	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
@@ -70,7 +70,7 @@ TEST_F(ones, more_reads)
 }
 
 /* Writes go nowhere, and what may be read after them is gone the next time */
-TEST_F(ones, more_writes)
+TEST_F(disabled_bar, drops_writes)
 {
 	int i;
 
@@ -87,7 +87,7 @@ TEST_F(ones, more_writes)
 	}
 }
 
-TEST_F(ones, more_new_mapping)
+TEST_F(disabled_bar, new_mapping_reads_ones)
 {
 	void *map;
 
@@ -100,7 +100,7 @@ TEST_F(ones, more_new_mapping)
 	EXPECT_DATA(0, map);
 }
 
-TEST_F(ones, more_read_only)
+TEST_F(disabled_bar, read_only_mapping_reads_ones)
 {
 	uint32_t value;
 	void *map = mmap(NULL, self->page, PROT_READ, MAP_SHARED, self->dev.fd,
@@ -118,7 +118,7 @@ TEST_F(ones, more_read_only)
 }
 
 /* Wherever the page of ones got to, it goes when the device is back */
-TEST_F(ones, more_forked_moved_split)
+TEST_F(disabled_bar, restored_after_fork_mremap_split)
 {
 	size_t page = self->page;
 	void *room = mmap(NULL, 3 * page, PROT_NONE,
@@ -158,7 +158,7 @@ TEST_F(ones, more_forked_moved_split)
 }
 
 /* The policy may change at any time, and counts from then on */
-TEST_F(ones, more_changed_while_off)
+TEST_F(disabled_bar, policy_changes_while_disabled)
 {
 	EXPECT_EQ(SIGBUS_POLICY, policy_get(&self->dev));
 	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
@@ -177,7 +177,7 @@ TEST_F(ones, more_changed_while_off)
 }
 
 /* read() and write() tell of a BAR that is off, whatever the policy */
-TEST_F(ones, more_region_io_is_eio)
+TEST_F(disabled_bar, region_io_is_eio)
 {
 	uint32_t value = 0;
 
@@ -223,7 +223,7 @@ static void *use(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(ones, more_toggles_under_users, 300)
+TEST_F_TIMEOUT(disabled_bar, toggles_under_load, 300)
 {
 	unsigned long data = 0, ones = 0;
 	struct user user[USERS] = {};
@@ -263,7 +263,7 @@ TEST_F_TIMEOUT(ones, more_toggles_under_users, 300)
 }
 
 /* One page a device, whatever is mapped of it, and no other device has it */
-TEST_F(ones, more_own_page)
+TEST_F(disabled_bar, page_is_of_one_device)
 {
 	struct device other;
 	uint32_t word = 0x0123;
@@ -293,7 +293,7 @@ TEST_F(ones, more_own_page)
 }
 
 /* Who opens the device next finds nothing of what was written */
-TEST_F(ones, more_changed_hands)
+TEST_F(disabled_bar, next_opener_reads_ones)
 {
 	uint32_t *map = self->map;
 	size_t i;
@@ -317,7 +317,7 @@ TEST_F(ones, more_changed_hands)
 }
 
 /* A mapping holds the device open, and so the page */
-TEST_F(ones, more_outlives_its_opener)
+TEST_F(disabled_bar, page_outlives_opener)
 {
 	int closed[2], status;
 	char byte;
@@ -345,7 +345,7 @@ TEST_F(ones, more_outlives_its_opener)
 	EXPECT_EQ(0, status);
 }
 
-TEST_F(ones, more_refused_to_type1)
+TEST_F(disabled_bar, refuses_type1_map)
 {
 	ASSERT_EQ(0, policy_set(&self->dev, ONES_POLICY));
 	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
@@ -353,7 +353,7 @@ TEST_F(ones, more_refused_to_type1)
 	EXPECT_EQ(-EFAULT, dma_map(&self->dev, self->map, self->page, IOVA));
 	EXPECT_ONES(self->map);
 	EXPECT_EQ(-EFAULT, dma_map(&self->dev, self->map, self->page, IOVA));
-	EXPECT_NE(-1, device_touch(self->map, self->dev.bar_size));
+	EXPECT_NE(-1, touch_pages(self->map, self->dev.bar_size));
 	EXPECT_EQ(-EFAULT, dma_map(&self->dev, self->map, self->dev.bar_size,
 				   IOVA));
 	/* What begins with memory that can be mapped, and goes on with the page */
@@ -381,9 +381,9 @@ static const char *parameter(void)
 }
 
 /* The administrator's choice is for devices that are opened later */
-TEST_F(ones, more_default)
+TEST_F(disabled_bar, parameter_is_default)
 {
-	struct listing listing;
+	struct debugfs_mappings mappings;
 
 	EXPECT_STREQ("sigbus", parameter());
 	EXPECT_EQ(0, file_write(PARAMETER, "ones"));
@@ -398,14 +398,14 @@ TEST_F(ones, more_default)
 	ASSERT_NE(MAP_FAILED, self->map);
 	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
 	EXPECT_ONES(self->map);
-	ASSERT_EQ(0, listing_read(&listing, bdf[0]));
-	EXPECT_EQ(0, strcmp("ones", listing.policy));
+	ASSERT_EQ(0, debugfs_read(&mappings, bdf[0]));
+	EXPECT_EQ(0, strcmp("ones", mappings.policy));
 
 	/* Who knows of it may choose otherwise */
 	ASSERT_EQ(0, policy_set(&self->dev, SIGBUS_POLICY));
 	EXPECT_SIGBUS(self->map);
-	ASSERT_EQ(0, listing_read(&listing, bdf[0]));
-	EXPECT_EQ(0, strcmp("sigbus", listing.policy));
+	ASSERT_EQ(0, debugfs_read(&mappings, bdf[0]));
+	EXPECT_EQ(0, strcmp("sigbus", mappings.policy));
 
 	EXPECT_EQ(-EINVAL, file_write(PARAMETER, "zeroes"));
 	EXPECT_EQ(-EINVAL, file_write(PARAMETER, "\n"));
@@ -423,7 +423,7 @@ static long free_pages(void)
 	return sysinfo(&info) ? -1 : info.freeram * info.mem_unit / getpagesize();
 }
 
-TEST_F_TIMEOUT(ones, more_rounds_leave_nothing, 600)
+TEST_F_TIMEOUT(disabled_bar, rounds_leave_nothing, 600)
 {
 	const char *wanted = getenv("ROUNDS");
 	int i, rounds = wanted ? atoi(wanted) : ROUNDS;
@@ -488,7 +488,7 @@ static int sleep_set(struct device *dev, bool low_power, bool asleep)
 			   power_set(dev, asleep ? 3 : 0);
 }
 
-TEST_F(asleep, more_reads)
+TEST_F(asleep, reads_ones)
 {
 	uint32_t value;
 	int i;
@@ -505,7 +505,7 @@ TEST_F(asleep, more_reads)
 }
 
 /* A reset takes the device to D0; decode stays as it was */
-TEST_F(asleep, more_reads_after_reset)
+TEST_F(asleep, restored_after_reset)
 {
 	uint32_t value;
 

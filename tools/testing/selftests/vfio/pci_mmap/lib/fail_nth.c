@@ -7,12 +7,13 @@
 #include <unistd.h>
 
 #include "device.h"
-#include "fail.h"
+#include "fail_nth.h"
+#include "sysfs.h"
 
 #define DEBUGFS "/sys/kernel/debug/"
 #define FAIL_NTH "/proc/thread-self/fail-nth"
 
-bool fail_enable(void)
+bool fail_nth_enable(void)
 {
 	return !file_write(FAIL_NTH, "0") &&
 	       !file_write(DEBUGFS "failslab/ignore-gfp-wait", "0") &&
@@ -22,7 +23,7 @@ bool fail_enable(void)
 	       !file_write(DEBUGFS "fail_page_alloc/verbose", "0");
 }
 
-void fail_arm(int nth)
+void fail_nth_arm(int nth)
 {
 	char text[16];
 
@@ -30,7 +31,7 @@ void fail_arm(int nth)
 	file_write(FAIL_NTH, text);
 }
 
-bool fail_disarm(void)
+bool fail_nth_disarm(void)
 {
 	char text[16] = "";
 	int fd = open(FAIL_NTH, O_RDWR);

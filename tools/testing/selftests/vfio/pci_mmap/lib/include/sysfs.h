@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Files of the kernel, those of a device in sysfs, and its uevents
+ *
+ * Functions that return int return a negative errno if they fail. What has to
+ * come and does not come in time is -ETIMEDOUT.
+ */
+#ifndef PCI_MMAP_SYSFS_H
+#define PCI_MMAP_SYSFS_H
+
+/* How long to wait for what has to come, in seconds */
+#define PATIENCE 30
+
+/* Write a file, or one of the device @bdf in sysfs */
+int file_write(const char *path, const char *text);
+int sysfs_write(const char *bdf, const char *file, const char *text);
+
+/* Wait until something can be read from @fd */
+int wait_readable(int fd);
+
+/* A descriptor for the uevents of the kernel from now on */
+int uevent_open(void);
+/* Wait for one of the device @bdf with the line @text */
+int uevent_wait(int fd, const char *bdf, const char *text);
+/* Give a new device to vfio-pci; @uevents as of before it was there */
+int vfio_bind(const char *bdf, int uevents);
+
+#endif /* PCI_MMAP_SYSFS_H */

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Files of the kernel, those of a device in sysfs, and its uevents
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/netlink.h>
+
+#include "sysfs.h"
+
+int file_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+int sysfs_write(const char *bdf, const char *file, const char *text)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, file);
+	return file_write(path, text);
+}
+
+int wait_readable(int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+	int n = poll(&pollfd, 1, PATIENCE * 1000);
+
+	return n < 0 ? -errno : n ? 0 : -ETIMEDOUT;
+}
+
+int uevent_open(void)
+{
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
+			NETLINK_KOBJECT_UEVENT);
+
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address))) {
+		close(fd);
+		return -errno;
+	}
+	return fd;
+}
+
+int uevent_wait(int fd, const char *bdf, const char *text)
+{
+	char slot[64], buffer[4096], *line;
+	bool is_device, is_text;
+	ssize_t n;
+	int ret;
+
+	snprintf(slot, sizeof(slot), "PCI_SLOT_NAME=%s", bdf);
+	do {
+		ret = wait_readable(fd);
+		if (ret)
+			return ret;
+		n = recv(fd, buffer, sizeof(buffer) - 1, 0);
+		if (n < 0)
+			return -errno;
+		buffer[n] = 0;
+		is_device = false;
+		is_text = false;
+		for (line = buffer; line < buffer + n; line += strlen(line) + 1) {
+			is_device |= !strcmp(line, slot);
+			is_text |= !strcmp(line, text);
+		}
+	} while (!is_device || !is_text);
+	return 0;
+}
+
+/* Whoever comes last, this or the hot-plug of the kernel, binds the driver */
+int vfio_bind(const char *bdf, int uevents)
+{
+	int ret = sysfs_write(bdf, "driver_override", "vfio-pci");
+
+	if (!ret)
+		ret = file_write("/sys/bus/pci/drivers_probe", bdf);
+	return ret ? ret : uevent_wait(uevents, bdf, "ACTION=bind");
+}
