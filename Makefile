@@ -27,7 +27,8 @@ help:
 	@echo
 	@echo 'Variables'
 	@echo '  BASE=$(BASE)            kernel to work with: $(notdir $(wildcard series/*))'
-	@echo '  VARIANT=$(VARIANT)       series, upstream (as it is) or eager (as Linux 5.7 was)'
+	@echo '  VARIANT=$(VARIANT)       series, upstream (as it is), fixes (its first patches alone)'
+	@echo '                       or eager (as Linux 5.7 was)'
 	@echo '  DEBUG=1              with KASAN, lockdep and the like; DEBUG=kcsan finds data races'
 	@echo '  ONLY=NAME            run just this program, or program:test, of the self-tests'
 	@echo '  KSRC=DIR             kernel tree to build from; else a Debian package is used'

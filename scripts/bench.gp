@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# For gnuplot, whatever looks at shell scripts: shellcheck reads it as one too
+# For gnuplot. shellcheck, which reads everything in this folder, is told to skip it.
 # shellcheck shell=sh disable=all
 #
 # Cost against size of the BAR, one line for each variant: from bench.csv in 'dir'

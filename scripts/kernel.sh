@@ -24,6 +24,7 @@ mkdir -p "$obj" "$out"
 
 case $variant in
 series)   patches=("$top/series/$base"/0*.patch) ;;
+fixes)    patches=("$top/series/$base"/00*.patch) ;;
 eager)    patches=("$top/series/$base/eager.patch") ;;
 upstream) patches=() ;;
 esac

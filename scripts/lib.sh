@@ -35,8 +35,8 @@ check_base() {
 }
 
 check_variant() {
-	[[ " $variants " == *" $1 "* ]] ||
-		die "unknown VARIANT '$1': use one of: $variants"
+	[[ " $variants fixes " == *" $1 "* ]] ||
+		die "unknown VARIANT '$1': use one of: $variants fixes"
 }
 
 # debug_suffix DEBUG: print what it adds to the name of a kernel

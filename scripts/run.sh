@@ -19,7 +19,7 @@ guest=$build/$base/guest.initramfs
 	"$tests/guest_bar=/bin/guest_bar"
 
 say "booting it"
-if "$top/scripts/vm.sh" "$kernel" 300 "$top/scripts/jobs/run" \
+if MACHINE=guest "$top/scripts/vm.sh" "$kernel" 300 "$top/scripts/jobs/run" \
 	"$tests/bar_demo=/bin/bar_demo" "$kernel/bzImage=/guest/bzImage" \
 	"$guest=/guest/initramfs" "${qemu_inside[@]}"
 then

@@ -6,6 +6,9 @@
 # DEBUG also has the model-based test for longer, and scripts/jobs/leaks. ONLY is a
 # program, or PROGRAM:TEST, to run nothing else.
 #
+# Programs for which the CPU makes a difference are run on other machines as well, see
+# MACHINE in scripts/vm.sh: no1g:unmapped_area_test is that program on that machine.
+#
 # What scripts/must_fail has for the variant has to fail: a test that does not is a
 # failure, and one that does counts as passed. Each test of which the kernel dies is
 # run in a VM of its own.
@@ -19,6 +22,8 @@ suffix=$(debug_suffix "$debug")
 out=$build/$base/$variant$suffix
 tests=$build/$base/selftests$suffix/vfio/pci_mmap
 list=$top/scripts/must_fail
+machines=(la57 no1g)
+for_machines=unmapped_area_test,populate_test
 [[ $only =~ ^([a-z0-9_]+_test(:[a-z0-9_.]+)?)?$ ]] ||
 	die "ONLY is '$only': use a program of the self-tests, or program:test"
 
@@ -33,21 +38,36 @@ if [[ $debug ]]; then
 	append+=" long leaks=short"
 fi
 
-# vm APPEND: run the self-tests that it leaves
+# vm MACHINE APPEND: run the self-tests that APPEND leaves
 vm() {
-	APPEND="$append $1 ${APPEND-}" "$top/scripts/vm.sh" "$out" $seconds \
+	MACHINE=$1 APPEND="$append ${1:+machine=$1} $2 ${APPEND-}" \
+		"$top/scripts/vm.sh" "$out" $seconds \
 		"$top/scripts/jobs/selftests" "$top/scripts/jobs/leaks=/leaks" \
 		"$list=/must_fail" "$tests=/selftests"
+}
+
+# run MACHINE APPEND: the same, and keep what it prints for the awk below, but for what
+# was printed before a VM had to start again
+run() {
+	local folder=$out${1:+/$1} status=0
+
+	mkdir -p "$folder"
+	LOG=$folder/console.log vm "$1" "$2" | tee "$folder/tap.vm" || status=$?
+	tac "$folder/tap.vm" | sed '/^# again: /q' | tac >>"$out/tap"
+	((!status)) || echo "ended the VM${1:+ $1}: status $status" >>"$out/tap"
 }
 
 # die_of NAME PATTERN: the kernel has to die of a test; print what came of it for the
 # awk below
 die_of() {
-	local name=$1 pattern=$2 program=${1%%:*} log found
+	local name=$1 pattern=$2 machine='' program=$1 log found
 
+	[[ $name != *:*:* ]] || machine=${name%%:*} program=${name#*:}
+	program=${program%%:*}
 	log=$out/dies/${name//[^a-z0-9_.]/-}.log
 	: >"$log"
-	LOG=$log vm "only=$program:${name##*.} oops=panic" >"$log.job" 2>&1 || :
+	LOG=$log vm "$machine" "only=$program:${name##*.} oops=panic" \
+		>"$log.job" 2>&1 || :
 	found=$(tr -d '\r' <"$log" | grep -m 1 -E -e "$pattern" || :)
 	if [[ $found ]]; then
 		echo "died $name $found"
@@ -60,7 +80,8 @@ die_of() {
 mapfile -t deaths < <(awk -v variant="$variant" -v only="$only" '
 	$1 == variant && $3 == "dies" {
 		name = program = $2
-		sub(/:.*/, "", program)
+		sub(/:[^:]*$/, "", program)
+		sub(/.*:/, "", program)
 		test = $2
 		sub(/.*[.:]/, "", test)
 		sub(/:.*[.]/, ":", only)
@@ -69,12 +90,27 @@ mapfile -t deaths < <(awk -v variant="$variant" -v only="$only" '
 			print name "\t" $0
 	}' "$list")
 
-status=0
+# would_die MACHINE: ONLY is one test, which its kernel would die of
+would_die() {
+	local death
+
+	for death in "${deaths[@]%%$'\t'*}"; do
+		[[ $only != *:* || $death == *:*:* && $death != "$1":* ]] || return 0
+	done
+	return 1
+}
+
 : >"$out/tap"
-if ((!${#deaths[@]})) || [[ $only != *:* ]]; then
+if ! would_die ''; then
 	say "running ${only:-the self-tests} on $variant$suffix"
-	vm "${only:+only=$only}" | tee "$out/tap" || status=$?
+	run '' "${only:+only=$only}"
 fi
+for machine in "${machines[@]}"; do
+	[[ ,$for_machines, == *,"${only%%:*}",* || ! $only ]] || continue
+	! would_die "$machine" || continue
+	say "running ${only:-$for_machines} on $variant$suffix, $machine"
+	run "$machine" "only=${only:-$for_machines}"
+done
 
 rm -rf "$out/dies"
 mkdir "$out/dies"
@@ -83,7 +119,7 @@ for death in "${deaths[@]}"; do
 	die_of "${death%%$'\t'*}" "${death#*$'\t'}" >>"$out/tap"
 done
 
-awk -v variant="$variant" -v only="$only" -v status=$status '
+awk -v variant="$variant" -v only="$only" '
 	function count(verdict, name, why) {
 		n[verdict]++
 		if (verdict != "passed" || why)
@@ -96,9 +132,16 @@ awk -v variant="$variant" -v only="$only" -v status=$status '
 		gsub(/[?]/, ".", glob)
 		return "^" glob "$"
 	}
+	function without_machine(name) {
+		if (name ~ /:.*:/)
+			sub(/^[^:]*:/, "", name)
+		return name
+	}
+	# What is listed without a machine has to fail on each
 	function has_to_fail(name,   glob, found) {
 		for (glob in must_fail)
-			if (name ~ must_fail[glob])
+			if (name ~ must_fail[glob] ||
+			    without_machine(name) ~ must_fail[glob])
 				found = ran[glob] = 1
 		return found
 	}
@@ -112,13 +155,6 @@ awk -v variant="$variant" -v only="$only" -v status=$status '
 		if ($1 == variant && $3 == "fails")
 			must_fail[$2] = regex($2)
 		next
-	}
-	# The VM starts again: so does the count
-	/^# again: / {
-		delete n
-		delete ran
-		list = program = said = seen = planned = ""
-		n_said = 0
 	}
 	/^# program / { close_program(); program = $3; said = n_said = "" }
 	/^1\.\.[0-9]+/ { planned = substr($1, 4) + 0 }
@@ -136,11 +172,13 @@ awk -v variant="$variant" -v only="$only" -v status=$status '
 			count(/# SKIP/ ? "skipped" : passed ? "passed" : "failed",
 			      full, skipped)
 		else if (/# SKIP/)
-			count("failed", full, " skips, but must fail here:" skipped)
+			skips[without_machine(full)] = skipped
 		else if (passed)
 			count("failed", full, " passes, but must fail here")
-		else
+		else {
 			count("passed", full, " fails as it must: " said)
+			fails[without_machine(full)]
+		}
 		said = n_said = ""
 	}
 	/^died / {
@@ -154,10 +192,14 @@ awk -v variant="$variant" -v only="$only" -v status=$status '
 		      $8 ? ": " $8 " of " $6 " accesses" : "")
 	}
 	/^stray_access: / { count("failed", "stray_access", substr($0, 13)) }
+	/^ended the VM/ { count("failed", substr($0, 7), "") }
 	END {
 		close_program()
-		if (status)
-			count("failed", "the VM", ": status " status)
+		# On one device or machine it may: on another it has to fail
+		for (full in skips)
+			count(full in fails ? "skipped" : "failed", full,
+			      (full in fails ? "" : " skips, but must fail here:") \
+			      skips[full])
 		for (glob in must_fail)
 			if (!only && !(glob in ran))
 				count("failed", glob, ": must fail here, but is not there")

@@ -8,9 +8,12 @@
 #
 # The kernel's log goes to KERNEL/console.log, or to what LOG names. A panic,
 # a splat in the log or no end within SECONDS is a failure, and the log is shown.
-# APPEND adds to the kernel's command line. MACHINE=bench is another machine, as
-# machine-bench.sh says. MACHINE=guest has one CPU, for as many as a guest in it may
-# have.
+# APPEND adds to the kernel's command line. MACHINE is another machine:
+#	bench	as machine-bench.sh says
+#	guest	has one CPU, for as many as a guest in it may have, without protection
+#		keys, with which QEMU 7.2 does not run guests
+#	la57	has a CPU with page tables of five levels
+#	no1g	has a CPU without pages of 1 GiB
 #
 # QEMU 7.2 without KVM numbers what is in its memory map, in the order of addresses.
 # While one CPU turns a BAR off, an access of another may still go by the old number, and
@@ -69,12 +72,17 @@ devices=(
 	-device ivshmem-plain,memdev=ram4,bus=pcie.0,addr=b
 )
 truncate -s 64M "$tmp/disk"
-cpus=2 machine=()
+cpus=2 cpu=max,la57=off machine=()
 case ${MACHINE-} in
 '') ;;
 bench) . "$top/scripts/machine-bench.sh" ;;
-guest) [[ ${ACCEL-} == kvm ]] || cpus=1 ;;
-*) die "MACHINE is '$MACHINE': use bench or guest, or leave it out" ;;
+guest)
+	cpu+=,pku=off
+	[[ ${ACCEL-} == kvm ]] || cpus=1
+	;;
+la57) cpu=max ;;
+no1g) cpu+=,pdpe1gb=off ;;
+*) die "MACHINE is '$MACHINE': use bench, guest, la57 or no1g, or leave it out" ;;
 esac
 
 # QEMU's monitor reads what the job says to it
@@ -84,7 +92,7 @@ exec 3<>"$tmp/monitor.in" 4<>"$tmp/silence"
 boot() {
 	timeout --foreground -k 5 "$seconds" qemu-system-x86_64 \
 		-machine q35,kernel-irqchip=split -accel "${ACCEL:-tcg}" \
-		-cpu max,la57=off,pku=off -smp $cpus -m 3G "${machine[@]}" \
+		-cpu "$cpu" -smp $cpus -m 3G "${machine[@]}" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off \
 		-device intel-iommu,intremap=on,aw-bits=48 "${devices[@]}" \

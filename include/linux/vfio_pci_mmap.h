@@ -6,7 +6,6 @@
 #ifndef VFIO_PCI_MMAP_H
 #define VFIO_PCI_MMAP_H
 
-#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
@@ -19,12 +18,22 @@ struct vfio_pci_core_device;
 struct vm_area_struct;
 
 /**
+ * struct vfio_pci_zap - What a zap of a device has to take away
+ * @inserted: a bit for each BAR that may have page-table entries, see
+ *	      vfio_pci_mmap_zap.c
+ * @always: those that the zap leaves set, never changes: all if the driver brings an
+ *	    mmap() of its own, which may have mapped any of them
+ */
+struct vfio_pci_zap {
+	unsigned long	inserted;
+	unsigned long	always;
+};
+
+/**
  * struct vfio_pci_mmap - One VMA that maps a BAR
  * @vdev: the device, fixed for the life of the entry
  * @vma: the VMA, fixed for the life of the entry; NULL in the stand-in
  * @node: place in &vfio_pci_mmap_list.head, covered by its lock
- * @populated: what &vfio_pci_mmap_list.zaps was when the VMA was last populated, 0
- *	       if never; covered by the lock of the list
  *
  * &vm_area_struct.vm_private_data points here. The VMA owns its entry: mmap()
  * or vm_ops->open creates it, vm_ops->close frees it.
@@ -33,34 +42,22 @@ struct vfio_pci_mmap {
 	struct vfio_pci_core_device	*vdev;
 	struct vm_area_struct		*vma;
 	struct list_head		node;
-	unsigned int			populated;
 };
 
 /**
  * struct vfio_pci_mmap_list - The VMAs that map the BARs of one device
- * @lock: covers @head, @nr_listed and @nr_unlisted; taken inside mmap_lock and
- *	  inside &vfio_pci_core_device.memory_lock
+ * @lock: covers @head, @nr_listed and @nr_unlisted; taken inside mmap_lock
  * @head: the listed &struct vfio_pci_mmap
  * @standin: entry shared by the VMAs that got none of their own
  * @nr_listed: how many entries are on @head
  * @nr_unlisted: how many VMAs share @standin
- * @inserted: a bit for each BAR that may have page-table entries: set before one
- *	      is inserted, cleared by the zap
- * @always: those that the zap leaves set, never changes: all if the driver brings an
- *	    mmap() of its own, which may have mapped any of them
- * @zaps: how many zaps took something away, from 1
- * @populate: fills VMAs that have not been populated since the last zap
  */
 struct vfio_pci_mmap_list {
-	struct mutex		lock;	/* head, nr_listed and nr_unlisted */
+	struct mutex		lock;	/* all below but standin */
 	struct list_head	head;
 	struct vfio_pci_mmap	standin;
 	unsigned int		nr_listed;
 	unsigned int		nr_unlisted;
-	unsigned long		inserted;
-	unsigned long		always;
-	atomic_t		zaps;
-	struct delayed_work	populate;
 };
 
 /**

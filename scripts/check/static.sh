@@ -54,6 +54,11 @@ no_spdx() {
 silent "checkpatch --strict on ${#files[@]} files" checkpatch -f "${files[@]}"
 silent "checkpatch --strict on ${#patches[@]} patches" checkpatch "${patches[@]}"
 silent "sparse and W=1 on ${#units[@]} files" no_sparse "${units[@]}"
+if "$top/scripts/calls.sh" "$base"; then
+	ok "no ring of calls between files"
+else
+	not_ok "no ring of calls between files" "see above"
+fi
 silent "kernel-doc on ${#kernel[@]} files" scripts/kernel-doc -none -Wall "${kernel[@]}"
 silent "shellcheck on ${#scripts[@]} scripts" shellcheck -e SC1091,SC2034,SC2054,SC2154,SC2164 "${scripts[@]}"
 silent "SPDX line in every file" no_spdx

@@ -10,13 +10,6 @@
 /* vfio_pci_mmap.c */
 int vfio_pci_mmap_bar(struct vfio_pci_core_device *vdev,
 		      struct vm_area_struct *vma);
-void vfio_pci_zap_bars(struct vfio_pci_core_device *vdev);
-
-/* vfio_pci_mmap_populate.c */
-void vfio_pci_populate_init(struct vfio_pci_core_device *vdev);
-void vfio_pci_populate_cancel(struct vfio_pci_core_device *vdev);
-void vfio_pci_populate(struct vfio_pci_core_device *vdev);
-void vfio_pci_up_write_memory_lock(struct vfio_pci_core_device *vdev);
 
 /* vfio_pci_mmap_debugfs.c */
 #ifdef CONFIG_VFIO_DEBUGFS

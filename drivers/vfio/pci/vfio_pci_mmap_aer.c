@@ -28,8 +28,8 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
-#include "vfio_pci_mmap.h"
 #include "vfio_pci_mmap_block.h"
+#include "vfio_pci_mmap_zap.h"
 
 /* Take the device as it was when it was reset to what user space makes of it */
 static void vfio_pci_aer_resume(struct work_struct *work)

@@ -32,8 +32,8 @@
 #include <linux/pci.h>
 #include <linux/rwsem.h>
 
-#include "vfio_pci_mmap.h"
 #include "vfio_pci_mmap_block.h"
+#include "vfio_pci_mmap_zap.h"
 #include "vfio_pci_priv.h"
 
 static LIST_HEAD(vfio_pci_block_list);
@@ -118,8 +118,7 @@ void vfio_pci_block(struct vfio_pci_core_device *vdev,
  * @vdev: the device
  * @reason: as in vfio_pci_block(); nothing happens if that was not called
  *
- * Whoever waits goes on, unless there is another reason to wait, and mappings are
- * populated again.
+ * Whoever waits goes on, unless there is another reason to wait.
  *
  * Context: Any. Does not sleep.
  */
@@ -128,12 +127,13 @@ void vfio_pci_unblock(struct vfio_pci_core_device *vdev,
 {
 	clear_bit(reason, &vdev->block.reasons);
 	wake_up_all(&vdev->block.wait);
-	vfio_pci_populate(vdev);
 }
 
-static int vfio_pci_block_wait(struct vfio_pci_core_device *vdev)
+static int vfio_pci_block_wait(struct vfio_pci_core_device *vdev,
+			       unsigned int state)
 {
-	return wait_event_killable(vdev->block.wait, !vfio_pci_blocked(vdev));
+	return wait_event_state(vdev->block.wait, !vfio_pci_blocked(vdev),
+				state);
 }
 
 /**
@@ -157,7 +157,7 @@ int vfio_pci_memory_down_read(struct vfio_pci_core_device *vdev)
 			return 0;
 		vfio_pci_memory_up_read(vdev);
 
-		ret = vfio_pci_block_wait(vdev);
+		ret = vfio_pci_block_wait(vdev, TASK_KILLABLE);
 		if (ret)
 			return ret;
 	}
@@ -197,34 +197,65 @@ void vfio_pci_memory_up_read(struct vfio_pci_core_device *vdev)
 	up_read(&vdev->memory_lock);
 }
 
+/*
+ * Wait until memory_lock is free and the device is not blocked, or for a signal that
+ * the fault can be left for. One from the kernel is tried again at once where the
+ * signal is not fatal: only that ends its wait.
+ */
+static int vfio_pci_memory_fault_wait(struct vfio_pci_core_device *vdev,
+				      unsigned int flags)
+{
+	unsigned int state = TASK_UNINTERRUPTIBLE;
+	int ret = 0;
+
+	if (flags & FAULT_FLAG_INTERRUPTIBLE && flags & FAULT_FLAG_USER)
+		state = TASK_INTERRUPTIBLE;
+	else if (flags & (FAULT_FLAG_INTERRUPTIBLE | FAULT_FLAG_KILLABLE))
+		state = TASK_KILLABLE;
+
+	if (state == TASK_INTERRUPTIBLE)
+		ret = down_read_interruptible(&vdev->memory_lock);
+	else if (state == TASK_KILLABLE)
+		ret = down_read_killable(&vdev->memory_lock);
+	else
+		down_read(&vdev->memory_lock);
+	if (ret)
+		return ret;
+	up_read(&vdev->memory_lock);
+
+	return vfio_pci_block_wait(vdev, state);
+}
+
 /**
  * vfio_pci_memory_fault_down_read - Take memory_lock for read in a fault
  * @vdev: the device
  * @vmf: the fault
  *
- * If the device is blocked, waits, and lets go of the locks of the mm before,
- * where the fault allows that. It may be blocked again on return:
+ * If memory_lock is taken, or the device is blocked, waits, and lets go of the locks
+ * of the mm before, where the fault allows that: a reset takes its time, and other
+ * threads may want mmap_lock. The device may be blocked again on return:
  * vfio_pci_vmf_insert_pfn() has the last look.
  *
  * Context: In a fault, memory_lock not held. May sleep for as long as others have
  * the device in hand.
  * Return: 0 with memory_lock held for read. Otherwise what the fault must
- * return, with memory_lock not held: VM_FAULT_RETRY, or VM_FAULT_NOPAGE if the
- * fault cannot wait any longer.
+ * return, with memory_lock not held: VM_FAULT_RETRY; VM_FAULT_NOPAGE if the fault
+ * has to be taken anew; VM_FAULT_SIGBUS if a task was killed that cannot take it anew.
  */
 vm_fault_t vfio_pci_memory_fault_down_read(struct vfio_pci_core_device *vdev,
 					   struct vm_fault *vmf)
 {
 	struct file *file;
 
-	down_read(&vdev->memory_lock);
-	if (likely(!vfio_pci_blocked(vdev)))
-		return 0;
-	up_read(&vdev->memory_lock);
+	if (likely(down_read_trylock(&vdev->memory_lock))) {
+		if (likely(!vfio_pci_blocked(vdev)))
+			return 0;
+		up_read(&vdev->memory_lock);
+	}
 
 	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY)) {
-		vfio_pci_block_wait(vdev);
-		return VM_FAULT_NOPAGE;
+		return vfio_pci_memory_fault_wait(vdev, FAULT_FLAG_KILLABLE) ?
+		       VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
 	}
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_RETRY;
@@ -232,7 +263,7 @@ vm_fault_t vfio_pci_memory_fault_down_read(struct vfio_pci_core_device *vdev,
 	/* The VMA, which holds the device, may go as soon as the lock does */
 	file = get_file(vmf->vma->vm_file);
 	release_fault_lock(vmf);
-	vfio_pci_block_wait(vdev);
+	vfio_pci_memory_fault_wait(vdev, vmf->flags);
 	fput(file);
 	return VM_FAULT_RETRY;
 }

@@ -2,18 +2,34 @@
 /*
  * What maps a device: /sys/kernel/debug/vfio/<device>/mappings
  *
- * One line a listed VMA, which says whether it has been populated since the last
- * zap, then the number of those that could not be listed, then what an access gets
- * while the device does not answer. The file lives in the directory that vfio core
- * makes and removes with the device. Reading it takes mmap_list.lock and no other: a
- * range that changes while it is read may show half-changed.
+ * One line a listed VMA, with the process that it belongs to, then the number of
+ * those that could not be listed, then what an access gets while the device does not
+ * answer. The file lives in the directory that vfio core makes and removes with the
+ * device. Reading it takes mmap_list.lock and no other: a range that changes while it
+ * is read may show half-changed.
  */
 
 #include <linux/debugfs.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/seq_file.h>
 
 #include "vfio_pci_mmap.h"
+
+/* The mm, as its VMA, exists as long as the list is locked; its owner may be gone */
+static void vfio_pci_mmap_debugfs_owner(struct seq_file *seq,
+					struct mm_struct *mm)
+{
+#ifdef CONFIG_MEMCG
+	struct task_struct *owner;
+
+	rcu_read_lock();
+	owner = rcu_dereference(mm->owner);
+	if (owner)
+		seq_printf(seq, " pid %d %s", task_pid_nr(owner), owner->comm);
+	rcu_read_unlock();
+#endif
+}
 
 static int vfio_pci_mmap_debugfs_show(struct seq_file *seq, void *unused)
 {
@@ -31,11 +47,11 @@ static int vfio_pci_mmap_debugfs_show(struct seq_file *seq, void *unused)
 		/* Its mmap_lock is not held, see above */
 		data_race((start = vma->vm_start, size = vma->vm_end - start,
 			   pos = (u64)vma->vm_pgoff << PAGE_SHIFT));
-		seq_printf(seq, "BAR %u offset 0x%llx size 0x%lx at 0x%lx%s\n",
+		seq_printf(seq, "BAR %u offset 0x%llx size 0x%lx at 0x%lx",
 			   (unsigned int)VFIO_PCI_OFFSET_TO_INDEX(pos),
-			   pos & VFIO_PCI_OFFSET_MASK, size, start,
-			   entry->populated == atomic_read(&list->zaps) ?
-			   " populated" : "");
+			   pos & VFIO_PCI_OFFSET_MASK, size, start);
+		vfio_pci_mmap_debugfs_owner(seq, vma->vm_mm);
+		seq_putc(seq, '\n');
 	}
 	seq_printf(seq, "unlisted %u\n", list->nr_unlisted);
 	/* Without memory_lock: it may change at any time, and is not followed */

@@ -12,15 +12,15 @@
  * fail, may leave a VMA unlisted when memory is short: the VMA then shares the
  * stand-in entry of its device, which only leads back to the device.
  *
- * vdev->mmap_list.lock covers the list, the counts and what the entries say of
- * being populated. It nests inside mmap_lock and inside vdev->memory_lock, and
- * nothing is allocated while it is held. An entry's vdev and vma never change.
- * While the lock is held, the VMA of a listed entry exists, because vm_ops->close
- * comes before it is freed; what the VMA says of its range may change unless its
- * mmap_lock is held too.
+ * vdev->mmap_list.lock covers the list and the counts. It nests inside mmap_lock,
+ * and no other lock is taken and nothing allocated while it is held. An entry's vdev
+ * and vma never change. While the lock is held, the VMA of a listed entry exists,
+ * because vm_ops->close comes before it is freed; what the VMA says of its range may
+ * change unless its mmap_lock is held too. So vm_ops of a VMA that is on the list
+ * must call vfio_pci_mmap_list_close(): a driver that sets its own must not call
+ * vfio_pci_core_mmap() for that VMA.
  */
 
-#include <linux/bits.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -43,10 +43,6 @@ void vfio_pci_mmap_list_init(struct vfio_pci_core_device *vdev)
 	list->standin.vma = NULL;
 	list->nr_listed = 0;
 	list->nr_unlisted = 0;
-	list->always = vdev->vdev.ops->mmap == vfio_pci_core_mmap ? 0 :
-		       GENMASK(PCI_STD_NUM_BARS - 1, 0);
-	list->inserted = list->always;
-	atomic_set(&list->zaps, 1);
 }
 
 /**
@@ -66,8 +62,7 @@ void vfio_pci_mmap_list_destroy(struct vfio_pci_core_device *vdev)
 }
 
 static int vfio_pci_mmap_list_insert(struct vfio_pci_core_device *vdev,
-				     struct vm_area_struct *vma,
-				     unsigned int populated, gfp_t gfp)
+				     struct vm_area_struct *vma, gfp_t gfp)
 {
 	struct vfio_pci_mmap_list *list = &vdev->mmap_list;
 	struct vfio_pci_mmap *entry;
@@ -80,7 +75,6 @@ static int vfio_pci_mmap_list_insert(struct vfio_pci_core_device *vdev,
 
 	entry->vdev = vdev;
 	entry->vma = vma;
-	entry->populated = populated;
 
 	mutex_lock(&list->lock);
 	list_add_tail(&entry->node, &list->head);
@@ -102,7 +96,7 @@ static int vfio_pci_mmap_list_insert(struct vfio_pci_core_device *vdev,
 int vfio_pci_mmap_list_add(struct vfio_pci_core_device *vdev,
 			   struct vm_area_struct *vma)
 {
-	return vfio_pci_mmap_list_insert(vdev, vma, 0, GFP_KERNEL_ACCOUNT);
+	return vfio_pci_mmap_list_insert(vdev, vma, GFP_KERNEL_ACCOUNT);
 }
 
 /**
@@ -110,8 +104,7 @@ int vfio_pci_mmap_list_add(struct vfio_pci_core_device *vdev,
  * @vma: the copy; its vm_private_data still names the entry of the original,
  *	 and is set to one of its own, or to the stand-in if memory is short
  *
- * Fork, split and mremap make such copies, and what the original has in its page
- * tables goes along.
+ * Fork, split and mremap make such copies.
  *
  * Context: mmap_lock of the original and of the copy held for write, so the
  * original and its entry stay. May sleep.
@@ -121,13 +114,8 @@ void vfio_pci_mmap_list_open(struct vm_area_struct *vma)
 	struct vfio_pci_mmap *original = vma->vm_private_data;
 	struct vfio_pci_core_device *vdev = original->vdev;
 	struct vfio_pci_mmap_list *list = &vdev->mmap_list;
-	unsigned int populated;
 
-	mutex_lock(&list->lock);
-	populated = original->populated;
-	mutex_unlock(&list->lock);
-
-	if (!vfio_pci_mmap_list_insert(vdev, vma, populated,
+	if (!vfio_pci_mmap_list_insert(vdev, vma,
 				       GFP_KERNEL_ACCOUNT | __GFP_NOWARN))
 		return;
 

@@ -17,7 +17,7 @@
  * vfio_pci_mmap.c, and every zap takes them away. vdev->ones.used says that there
  * may be some, or that the page may have been written to. It is set with memory_lock
  * and block.lock held for read. Whoever may have turned the device on clears it, with
- * memory_lock held for write, in vfio_pci_ones_drop().
+ * memory_lock held for write, in vfio_pci_drop_ones_and_up_write_memory_lock().
  *
  * The page is for the CPU alone. A fault on behalf of another task, as in a DMA map,
  * does not get it, and where it is mapped already, DMA maps refuse it: it is no page
@@ -32,8 +32,8 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
-#include "vfio_pci_mmap.h"
 #include "vfio_pci_mmap_ones.h"
+#include "vfio_pci_mmap_zap.h"
 
 static const char * const vfio_pci_ones_policies[] = {
 	[VFIO_DEVICE_DISABLED_BAR_SIGBUS] = "sigbus",
@@ -69,6 +69,19 @@ MODULE_PARM_DESC(disabled_bar, "What an access to a BAR gets while the device do
 static void vfio_pci_ones_fill(struct page *page)
 {
 	memset(page_address(page), 0xff, PAGE_SIZE);
+}
+
+/* Take the page of ones away: on return it is mapped nowhere, and fresh */
+static void vfio_pci_ones_drop(struct vfio_pci_core_device *vdev)
+{
+	lockdep_assert_held_write(&vdev->memory_lock);
+
+	if (!vdev->ones.used)
+		return;
+
+	vfio_pci_zap_bars(vdev);
+	vfio_pci_ones_fill(vdev->ones.page);
+	vdev->ones.used = false;
 }
 
 /* Becomes or stays the policy on success, with nothing mapped of the old page */
@@ -164,11 +177,10 @@ int vfio_pci_ones_feature(struct vfio_pci_core_device *vdev, u32 flags,
  * @order: size of the leaf that would fit
  *
  * Context: In a fault, with memory_lock and &vfio_pci_block.lock held for read, the
- * device not blocked. May sleep.
+ * device not blocked, after vmf_prealloc_pte() if @order is 0. Does not sleep.
  * Return: VM_FAULT_NOPAGE once mapped; VM_FAULT_FALLBACK if @order is not 0;
  * VM_FAULT_SIGBUS if that is the policy, the fault is on behalf of another task, or
- * @bar is not a BAR;
- * VM_FAULT_OOM if there is no memory for a page table.
+ * @bar is not a BAR.
  */
 vm_fault_t vfio_pci_ones_insert(struct vfio_pci_core_device *vdev,
 				struct vm_fault *vmf, unsigned int bar,
@@ -182,30 +194,24 @@ vm_fault_t vfio_pci_ones_insert(struct vfio_pci_core_device *vdev,
 	if (order)
 		return VM_FAULT_FALLBACK;
 
-	set_bit(bar, &vdev->mmap_list.inserted);
+	vfio_pci_zap_mark(vdev, bar);
 	WRITE_ONCE(vdev->ones.used, true);
 	/* Cached, and encrypted where memory is: it is memory, unlike the BAR */
-	return vmf_insert_pfn_prot(vma, vmf->address,
-				   page_to_pfn(vdev->ones.page),
-				   vm_get_page_prot(vma->vm_flags));
+	return vmf_insert_pfns_prot(vmf, vmf->address,
+				    page_to_pfn(vdev->ones.page), 1,
+				    vm_get_page_prot(vma->vm_flags));
 }
 
 /**
- * vfio_pci_ones_drop - Take the page of ones away
- * @vdev: the device, which may answer
+ * vfio_pci_drop_ones_and_up_write_memory_lock - Let accesses to the device in again
+ * @vdev: the device, which the caller may have turned on, or has zapped and left on
  *
- * On return it is mapped nowhere, and filled with ones again.
+ * Takes the page of ones away that stands in for the device.
  *
- * Context: memory_lock held for write. May sleep.
+ * Context: memory_lock held for write; not held on return. May sleep.
  */
-void vfio_pci_ones_drop(struct vfio_pci_core_device *vdev)
+void vfio_pci_drop_ones_and_up_write_memory_lock(struct vfio_pci_core_device *vdev)
 {
-	lockdep_assert_held_write(&vdev->memory_lock);
-
-	if (!vdev->ones.used)
-		return;
-
-	vfio_pci_zap_bars(vdev);
-	vfio_pci_ones_fill(vdev->ones.page);
-	vdev->ones.used = false;
+	vfio_pci_ones_drop(vdev);
+	up_write(&vdev->memory_lock);
 }

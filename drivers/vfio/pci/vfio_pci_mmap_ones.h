@@ -18,6 +18,6 @@ int vfio_pci_ones_feature(struct vfio_pci_core_device *vdev, u32 flags,
 vm_fault_t vfio_pci_ones_insert(struct vfio_pci_core_device *vdev,
 				struct vm_fault *vmf, unsigned int bar,
 				unsigned int order);
-void vfio_pci_ones_drop(struct vfio_pci_core_device *vdev);
+void vfio_pci_drop_ones_and_up_write_memory_lock(struct vfio_pci_core_device *vdev);
 
 #endif /* VFIO_PCI_MMAP_ONES_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints of BAR mappings: mmap, fault, populate and zap
+ * Tracepoints of BAR mappings: mmap, fault and zap
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM vfio_pci_mmap
@@ -14,10 +14,10 @@
 #include <linux/vfio_pci_core.h>
 
 /*
- * @pos: position in the device file, which gives the BAR and the offset in it
+ * @pos: position in the device file, which gives the BAR and the offset in it; of a
+ *	 fault, of the first page that it maps
  * @result: of the fault, as VM_FAULT_*
  * @pages: how many pages what was inserted maps
- * @mapped: how many bytes of the VMA are mapped by now
  * @bars: which BARs had something to zap, as bits
  */
 
@@ -61,26 +61,6 @@ TRACE_EVENT(vfio_pci_mmap_fault,
 		      __get_str(dev), VFIO_PCI_OFFSET_TO_INDEX(__entry->pos),
 		      __entry->pos & VFIO_PCI_OFFSET_MASK, __entry->order,
 		      __entry->result, __entry->pages)
-);
-
-TRACE_EVENT(vfio_pci_mmap_populate,
-	    TP_PROTO(struct pci_dev *pdev, u64 pos, unsigned long size,
-		     unsigned long mapped),
-	    TP_ARGS(pdev, pos, size, mapped),
-	    TP_STRUCT__entry(__string(dev, pci_name(pdev))
-			     __field(u64, pos)
-			     __field(unsigned long, size)
-			     __field(unsigned long, mapped)
-	    ),
-	    TP_fast_assign(__assign_str(dev);
-			   __entry->pos = pos;
-			   __entry->size = size;
-			   __entry->mapped = mapped;
-	    ),
-	    TP_printk("%s BAR %llu offset 0x%llx size 0x%lx mapped 0x%lx",
-		      __get_str(dev), VFIO_PCI_OFFSET_TO_INDEX(__entry->pos),
-		      __entry->pos & VFIO_PCI_OFFSET_MASK, __entry->size,
-		      __entry->mapped)
 );
 
 TRACE_EVENT(vfio_pci_mmap_zap,

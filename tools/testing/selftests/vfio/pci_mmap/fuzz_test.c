@@ -2,18 +2,23 @@
 /*
  * Random operations on a BAR by several processes, checked against a model
  *
- * fuzz_test [-s SEED] [-n OPERATIONS] [-t TEST] [-T TEST] DEVICE
+ * fuzz_test [-s SEED] [-n OPERATIONS] [-v] [-t TEST] [-T TEST] DEVICE
  *
  * Several processes map, cut, move and read the BAR, fork and exit, while its
  * device is turned off and on, reset and put to sleep. They take turns, so the
  * seed alone says what happens. The first outcome that is not the model's fails
  * the test. The operations up to there are then run again and again with some of
- * them left out, and the shortest sequence that still fails is printed.
+ * them left out, and the shortest sequence that still fails is printed. A warning of
+ * the kernel fails the test as well, but cannot be had a second time.
+ *
+ * A kernel that dies of an operation says nothing more: how many have been run is
+ * printed from time to time. -v prints each of them before it is run.
  *
  * -t and -T pick tests as in the other programs, of which there is one here.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/mempolicy.h>
 #include <linux/pci_regs.h>
 #include <linux/sched.h>
 #include <linux/vfio.h>
@@ -41,22 +47,29 @@
 #define TEST "random_operations"
 #define TEST_NAME "fuzz." TEST
 #define OPERATIONS 2000
-/* What to spend on shrinking: in operations, with an overhead for each run */
-#define SHRINK_COST 200000
-#define RUN_COST 1000
+/* What to spend on shrinking */
+#define SHRINK_SECONDS 100
+/* How many of the last operations to try alone, before all: each time so many more */
+#define TAIL_GROWTH 8
+/* After how many operations to say so */
+#define PROGRESS 500
 #define IOVA 0x100000000ULL
 
 /* How often each kind comes, in percent */
 static const unsigned int weights[KINDS] = {
-	[READ] = 30, [WRITE] = 9, [PREAD] = 3, [PWRITE] = 2,
-	[MMAP] = 8, [MMAP_ANYWHERE] = 3, [MMAP_REFUSED] = 1, [MUNMAP] = 5,
+	[READ] = 26, [WRITE] = 8, [PREAD] = 3, [PWRITE] = 2,
+	[MMAP] = 8, [MMAP_ANYWHERE] = 3, [MMAP_REFUSED] = 1, [MUNMAP] = 4,
+	[COVER] = 2,
 	[SHRINK] = 2, [MOVE] = 4, [MREMAP_REFUSED] = 1, [MPROTECT] = 4,
-	[MADVISE] = 3,
-	[FORK] = 4, [EXIT] = 3,
-	[DECODE] = 6, [POWER] = 3, [RESET] = 1, [LOW_POWER] = 3,
+	[MADVISE] = 5, [MBIND] = 2, [MLOCK] = 1, [CLEAR_REFS] = 1,
+	[FORK] = 3, [EXIT] = 2,
+	[DECODE] = 6, [POWER] = 2, [RESET] = 1, [LOW_POWER] = 2,
 	[POLICY] = 2,
 	[DMA_MAP] = 3, [DMA_UNMAP] = 2,
 };
+
+/* How much to print of a run: nothing, how far it is, or each operation */
+enum loud { QUIET, HOW_FAR, EACH };
 
 /**
  * struct bench - What the processes of a run share
@@ -69,6 +82,8 @@ static const unsigned int weights[KINDS] = {
  * @pid: the processes
  * @room: where the arena and the floats of each process are
  * @room_pages: how large they are
+ * @key: a protection key that permits all, or -1
+ * @taint: of the kernel, when the run began
  */
 struct bench {
 	struct fuzz_model model;
@@ -80,17 +95,21 @@ struct bench {
 	pid_t pid[PROCESSES];
 	void *room[PROCESSES][1 + FLOATS];
 	size_t room_pages[PROCESSES][1 + FLOATS];
+	int key;
+	long taint;
 };
 
 /**
  * struct verdict - What came of a run
  * @steps: operations that went as they must
  * @failed: the next did not
+ * @warned: the kernel warned, which it may do once only
  * @why: in words
  */
 struct verdict {
 	size_t steps;
 	bool failed;
+	bool warned;
 	char why[384];
 };
 
@@ -108,16 +127,16 @@ static void reserve(void *addr, size_t n)
 
 static void *address(struct bench *bench, int process, size_t page)
 {
-	int room = 1 + page_float(page);
+	int id = page_float(&bench->model, page);
 
-	if (room)
-		page = (page - ARENA_PAGES) % FLOAT_PAGES;
-	return bench->room[process][room] + page * page_size;
+	page -= float_start(&bench->model, id);
+	return bench->room[process][1 + id] + page * page_size;
 }
 
 static int do_mmap(struct bench *bench, const struct command *c)
 {
-	int room = 1 + page_float(c->page);
+	int room = 1 + page_float(&bench->model, c->page);
+	int flags = MAP_SHARED | (c->populate ? MAP_POPULATE : 0);
 	void **addr = &bench->room[c->process][room];
 	size_t *pages = &bench->room_pages[c->process][room];
 	off_t offset = dev.bar_offset + c->to * page_size;
@@ -125,7 +144,7 @@ static int do_mmap(struct bench *bench, const struct command *c)
 
 	if (c->kind == MMAP) {
 		map = mmap(address(bench, c->process, c->page),
-			   c->n * page_size, c->choice, MAP_SHARED | MAP_FIXED,
+			   c->n * page_size, c->choice, flags | MAP_FIXED,
 			   dev.fd, offset);
 		return map == MAP_FAILED ? -errno : 0;
 	}
@@ -133,8 +152,7 @@ static int do_mmap(struct bench *bench, const struct command *c)
 	if (*pages && munmap(*addr, *pages * page_size))
 		return -errno;
 	*pages = 0;
-	*addr = mmap(NULL, c->n * page_size, c->choice, MAP_SHARED, dev.fd,
-		     offset);
+	*addr = mmap(NULL, c->n * page_size, c->choice, flags, dev.fd, offset);
 	if (*addr == MAP_FAILED)
 		return -errno;
 	*pages = c->n;
@@ -158,26 +176,48 @@ static int do_mmap_refused(const struct command *c)
 	return map == MAP_FAILED ? -errno : 0;
 }
 
-static int do_munmap(void *addr, size_t n)
+/*
+ * These read what goes away before and after: if the CPU still knows the way to it,
+ * it is now that it shows.
+ */
+static int do_munmap(const struct command *c, void *addr, struct outcome *left)
 {
-	if (munmap(addr, n * page_size))
+	size_t size = c->n * page_size;
+	uint32_t value;
+
+	try_read(addr, &value);
+	if (c->kind == COVER) {
+		if (mmap(addr, size, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+			 0) != addr)
+			return -errno;
+	} else if (munmap(addr, size)) {
 		return -errno;
-	reserve(addr, n);
+	}
+	left->error = try_read(addr, &left->value);
+	if (c->kind == MUNMAP)
+		reserve(addr, c->n);
 	return 0;
 }
 
-static int do_mremap(struct bench *bench, const struct command *c)
+static int do_mremap(struct bench *bench, const struct command *c,
+		     struct outcome *left)
 {
 	void *from = address(bench, c->process, c->page);
 	size_t old_size = c->n * page_size, size = c->new_n * page_size;
+	uint32_t value;
 	void *to;
 
 	if (c->kind == SHRINK) {
+		if (c->new_n < c->n)
+			try_read(from + size, &value);
 		to = mremap(from, old_size, size, 0);
 		if (to != from)
 			return to == MAP_FAILED ? -errno : -EFAULT;
-		if (c->new_n < c->n)
-			reserve(from + size, c->n - c->new_n);
+		if (c->new_n == c->n)
+			return 0;
+		left->error = try_read(from + size, &left->value);
+		reserve(from + size, c->n - c->new_n);
 		return 0;
 	}
 	if (c->kind == MREMAP_REFUSED) {
@@ -185,12 +225,48 @@ static int do_mremap(struct bench *bench, const struct command *c)
 			    (c->choice == DONTUNMAP ? MREMAP_DONTUNMAP : 0));
 		return to == MAP_FAILED ? -errno : 0;
 	}
+	try_read(from, &value);
 	to = mremap(from, old_size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
 		    address(bench, c->process, c->to));
 	if (to == MAP_FAILED)
 		return -errno;
+	left->error = try_read(from, &left->value);
 	reserve(from, c->n);
 	return 0;
+}
+
+static int do_mprotect(struct bench *bench, const struct command *c, void *addr)
+{
+	size_t size = c->n * page_size;
+	int ret;
+
+	if (c->key == SAME_KEY)
+		ret = mprotect(addr, size, c->choice);
+	else
+		ret = pkey_mprotect(addr, size, c->choice,
+				    c->key == OTHER_KEY ? bench->key : 0);
+	return ret ? -errno : 0;
+}
+
+static int do_mbind(const struct command *c, void *addr)
+{
+	unsigned long node = 1;
+	long ret;
+
+	if (c->choice)
+		ret = syscall(SYS_mbind, addr, c->n * page_size, MPOL_BIND,
+			      &node, 8 * sizeof(node), 0);
+	else
+		ret = syscall(SYS_mbind, addr, c->n * page_size, MPOL_DEFAULT,
+			      NULL, 0, 0);
+	return ret ? -errno : 0;
+}
+
+static int do_mlock(const struct command *c, void *addr)
+{
+	size_t size = c->n * page_size;
+
+	return (c->choice ? mlock(addr, size) : munlock(addr, size)) ? -errno : 0;
 }
 
 /* The child of a process is its sibling, so that all are ours to wait for */
@@ -204,9 +280,9 @@ static pid_t fork_sibling(void)
 /* In the parent, 0 or a negative errno; in the child, 1 */
 static int do_fork(struct bench *bench, const struct command *c)
 {
-	struct page *table = bench->model.page[c->process];
+	struct space *space = &bench->model.space[c->process];
+	struct vma *vma;
 	pid_t pid;
-	size_t i;
 
 	memcpy(bench->room[c->to], bench->room[c->process],
 	       sizeof(bench->room[0]));
@@ -220,9 +296,9 @@ static int do_fork(struct bench *bench, const struct command *c)
 		sem_wait(&bench->born);
 		return 0;
 	}
-	for (i = 0; i < PAGES; i++)
-		if (table[i].dontfork)
-			reserve(address(bench, c->to, i), 1);
+	for (vma = space->vma; vma < space->vma + space->n; vma++)
+		if (vma->attribute[DONTFORK])
+			reserve(address(bench, c->to, vma->page), vma->n);
 	return 1;
 }
 
@@ -233,6 +309,13 @@ static int do_reset(const struct command *c)
 	if (c->choice == BY_FLR)
 		return function_reset(&dev);
 	return sysfs_write(dev.bdf, "reset", "1");
+}
+
+/* Each signal takes the permission of the key away */
+static void permit_key(const struct bench *bench)
+{
+	if (bench->key >= 0)
+		pkey_set(bench->key, 0);
 }
 
 /* 1 in a new process, else 0 */
@@ -246,11 +329,14 @@ static int perform(struct bench *bench, const struct command *c,
 	off_t offset = dev.bar_offset + c->to * page_size;
 	size_t i;
 
+	permit_key(bench);
 	switch (c->kind) {
 	case READ:
-		for (i = 0; i < c->n; i++)
+		for (i = 0; i < c->n; i++) {
 			got[i].error = try_read(addr + i * page_size,
 						&got[i].value);
+			permit_key(bench);
+		}
 		break;
 	case WRITE:
 		got->error = try_write(addr, value);
@@ -271,18 +357,28 @@ static int perform(struct bench *bench, const struct command *c,
 		got->error = do_mmap_refused(c);
 		break;
 	case MUNMAP:
-		got->error = do_munmap(addr, c->n);
+	case COVER:
+		got->error = do_munmap(c, addr, &got[1]);
 		break;
 	case SHRINK:
 	case MOVE:
 	case MREMAP_REFUSED:
-		got->error = do_mremap(bench, c);
+		got->error = do_mremap(bench, c, &got[1]);
 		break;
 	case MPROTECT:
-		got->error = mprotect(addr, size, c->choice) ? -errno : 0;
+		got->error = do_mprotect(bench, c, addr);
 		break;
 	case MADVISE:
 		got->error = madvise(addr, size, c->choice) ? -errno : 0;
+		break;
+	case MBIND:
+		got->error = do_mbind(c, addr);
+		break;
+	case MLOCK:
+		got->error = do_mlock(c, addr);
+		break;
+	case CLEAR_REFS:
+		got->error = file_write("/proc/self/clear_refs", "4");
 		break;
 	case FORK:
 		got->error = do_fork(bench, c);
@@ -383,16 +479,87 @@ static bool compare(const struct command *c, const struct outcome *want,
 
 	for (i = 0; i < n; i++) {
 		if (want[i].error == got[i].error &&
-		    (want[i].value == got[i].value ||
+		    (want[i].any || want[i].error ||
+		     want[i].value == got[i].value ||
 		     (want[i].other && want[i].other == got[i].value)))
 			continue;
 		outcome_print(&want[i], wanted, sizeof(wanted));
 		outcome_print(&got[i], gotten, sizeof(gotten));
-		snprintf(why, size, "page %zu must give '%s', gave '%s'",
-			 c->page + i, wanted, gotten);
+		if (c->kind == READ)
+			snprintf(why, size, "page %zu must give '%s', gave '%s'",
+				 c->page + i, wanted, gotten);
+		else
+			snprintf(why, size, "%s must give '%s', gave '%s'",
+				 i ? "a read of what is gone" : "it", wanted,
+				 gotten);
 		return false;
 	}
 	return true;
+}
+
+/* What the kernel has to say of itself: it changes when it warns */
+static long taint(void)
+{
+	static int fd = -1;
+	char text[32] = "";
+
+	if (fd < 0)
+		fd = open("/proc/sys/kernel/tainted", O_RDONLY | O_CLOEXEC);
+	return pread(fd, text, sizeof(text) - 1, 0) > 0 ? atol(text) : 0;
+}
+
+static uint32_t first_word(size_t page)
+{
+	return 0xba000000 | page;
+}
+
+/* Fill the sample, if the BAR keeps it, and read what is there */
+static int bench_sample(struct fuzz_model *model)
+{
+	bool ram = true;
+	uint32_t *word;
+	size_t i, page;
+	void *map;
+	int ret;
+
+	for (i = 0; i < model->samples; i++) {
+		page = model->sample[i].page;
+		word = &model->sample[i].word;
+		map = device_map(&dev, page_size, page * page_size);
+		if (map == MAP_FAILED)
+			return -errno;
+		ret = ram ? try_write(map, first_word(page)) : 0;
+		if (!ret)
+			ret = try_read(map, word);
+		if (ram && *word != first_word(page))
+			ram = false;
+		munmap(map, page_size);
+		if (ret)
+			return -EIO;
+	}
+	model->ram = ram;
+	return 0;
+}
+
+/* What the kernel can do for the process that asks, and its children */
+static int bench_probe(struct bench *bench)
+{
+	struct fuzz_model *model = &bench->model;
+	void *map = device_map(&dev, page_size, 0);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	model->can_populate = !madvise(map, page_size, MADV_POPULATE_READ);
+	munmap(map, page_size);
+
+	model->can_policy = policy_get(&dev) >= 0;
+	if (model->can_policy)
+		policy_set(&dev, VFIO_DEVICE_DISABLED_BAR_SIGBUS);
+	model->can_bind = !syscall(SYS_mbind, NULL, 0, MPOL_DEFAULT, NULL, 0, 0);
+	model->can_clear = !access("/proc/self/clear_refs", W_OK);
+	bench->key = pkey_alloc(0, 0);
+	model->can_key = bench->key >= 0;
+	return 0;
 }
 
 /* The device as the model takes it to be; 0 or a negative errno */
@@ -401,7 +568,6 @@ static int bench_device(struct fuzz_model *model, const char *bdf)
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	char path[128];
 	size_t i;
-	void *map;
 	int ret;
 
 	/* Files of processes that are gone may be closed a moment later */
@@ -413,34 +579,26 @@ static int bench_device(struct fuzz_model *model, const char *bdf)
 	}
 	if (ret)
 		return ret;
-	map = device_map(&dev, dev.bar_size, 0);
-	if (map == MAP_FAILED)
-		return -errno;
 	if (ioctl(dev.fd, VFIO_DEVICE_GET_INFO, &info))
 		return -errno;
 
-	model->ram = !device_fill(&dev, map);
-	model->bar_pages = dev.bar_size / page_size;
-	if (model->bar_pages > BAR_PAGES)
-		model->bar_pages = BAR_PAGES;
-	for (i = 0; i < model->bar_pages; i++)
-		if (try_read(map + i * page_size, &model->word[i]))
-			return -EIO;
-	munmap(map, dev.bar_size);
+	fuzz_model_init(model, dev.bar_size / page_size);
+	ret = bench_sample(model);
+	if (ret)
+		return ret;
 
 	model->can_sleep = config_capability(&dev, PCI_CAP_ID_PM);
 	model->can_reset[BY_VFIO] = info.flags & VFIO_DEVICE_FLAGS_RESET;
 	model->can_reset[BY_FLR] = has_function_reset(&dev);
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset", bdf);
 	model->can_reset[BY_SYSFS] = !access(path, W_OK);
-	fuzz_model_init(model);
 	return 0;
 }
 
 static struct bench *bench_create(const char *bdf)
 {
 	struct bench *bench;
-	void *arena;
+	size_t arena, leaf;
 	int i, ret;
 
 	bench = mmap(NULL, sizeof(*bench), PROT_READ | PROT_WRITE,
@@ -448,18 +606,23 @@ static struct bench *bench_create(const char *bdf)
 	if (bench == MAP_FAILED)
 		abort();
 	ret = bench_device(&bench->model, bdf);
+	if (!ret)
+		ret = bench_probe(bench);
 	if (ret) {
 		ksft_print_msg("cannot use %s: error %d\n", bdf, ret);
 		_exit(KSFT_FAIL);
 	}
 
 	/* Aligned like a BAR, for large leaves */
-	arena = mmap(NULL, 2 * ARENA_PAGES * page_size, PROT_NONE,
-		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	arena = (void *)(((uintptr_t)arena + ARENA_PAGES * page_size - 1) &
-			 -(ARENA_PAGES * page_size));
-	bench->room[0][0] = arena;
+	leaf = bench->model.leaf * page_size;
+	arena = (uintptr_t)mmap(NULL, (ARENA_LEAVES + 1) * leaf, PROT_NONE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+				-1, 0);
+	if (arena == (uintptr_t)MAP_FAILED)
+		abort();
+	bench->room[0][0] = (void *)((arena + leaf - 1) & -leaf);
 
+	bench->taint = taint();
 	for (i = 0; i < PROCESSES; i++)
 		sem_init(&bench->turn[i], 1, 0);
 	sem_init(&bench->done, 1, 0);
@@ -482,9 +645,21 @@ static void bench_destroy(struct bench *bench)
 	}
 }
 
-/* Run @n of @ops, those that @list names, and tell each if @loud */
+static bool taint_changed(const struct bench *bench, char *why, size_t size,
+			  struct verdict *verdict)
+{
+	long now = taint();
+
+	if (now == bench->taint)
+		return false;
+	snprintf(why, size, "the kernel warned, and is tainted 0x%lx", now);
+	verdict->warned = true;
+	return true;
+}
+
+/* Run @n of @ops, those that @list names */
 static void bench_run(struct bench *bench, const struct op *ops,
-		      const size_t *list, size_t n, bool loud,
+		      const size_t *list, size_t n, enum loud loud,
 		      struct verdict *verdict)
 {
 	struct outcome want[READ_PAGES];
@@ -494,18 +669,27 @@ static void bench_run(struct bench *bench, const struct op *ops,
 	for (; verdict->steps < n; verdict->steps++) {
 		size_t id = list[verdict->steps];
 
+		if (loud == HOW_FAR && verdict->steps &&
+		    verdict->steps % PROGRESS == 0) {
+			ksft_print_msg("%zu operations\n", verdict->steps);
+			fflush(stdout);
+		}
 		outcomes = fuzz_model_step(&bench->model, &ops[id], &bench->command,
 					   want);
 		if (!outcomes)
 			continue;
-		command_print(&bench->command, text, sizeof(text));
-		if (loud)
+		if (loud == EACH) {
+			command_print(&bench->command, text, sizeof(text));
 			ksft_print_msg("%zu: %s\n", id, text);
+			fflush(stdout);
+		}
 		if (command_run(bench, why, sizeof(why)) &&
 		    compare(&bench->command, want, bench->got, outcomes, why,
-			    sizeof(why)))
+			    sizeof(why)) &&
+		    !taint_changed(bench, why, sizeof(why), verdict))
 			continue;
 		verdict->failed = true;
+		command_print(&bench->command, text, sizeof(text));
 		snprintf(verdict->why, sizeof(verdict->why),
 			 "operation %zu: %s: %s", id, text, why);
 		return;
@@ -514,7 +698,7 @@ static void bench_run(struct bench *bench, const struct op *ops,
 
 /* The same, in a process of its own, on the device as if nothing had happened */
 static struct verdict run(const char *bdf, const struct op *ops,
-			  const size_t *list, size_t n, bool loud)
+			  const size_t *list, size_t n, enum loud loud)
 {
 	static struct verdict *verdict;
 	struct bench *bench;
@@ -545,22 +729,35 @@ static struct verdict run(const char *bdf, const struct op *ops,
 	return *verdict;
 }
 
-/* Leave out what a failure does not need; returns how many are left */
+/*
+ * Leave out what a failure does not need; returns how many are left. The last few may
+ * fail without the others, which saves a lot of time if there are many.
+ */
 static size_t shrink(const char *bdf, const struct op *ops, size_t *list,
 		     size_t n)
 {
 	size_t *part = calloc(n, sizeof(*part));
-	size_t at, before, cost = 0, chunk = n / 2;
+	size_t at, before, tail, chunk;
+	time_t until = time(NULL) + SHRINK_SECONDS;
 	struct verdict verdict;
 
-	while (chunk) {
+	for (tail = 1; tail < n && time(NULL) < until; tail *= TAIL_GROWTH) {
+		verdict = run(bdf, ops, list + n - tail, tail, QUIET);
+		if (!verdict.failed)
+			continue;
+		memmove(list, list + n - tail,
+			(verdict.steps + 1) * sizeof(*list));
+		n = verdict.steps + 1;
+		break;
+	}
+
+	for (chunk = n / 2; chunk;) {
 		before = n;
-		for (at = 0; at + chunk <= n && cost < SHRINK_COST;) {
+		for (at = 0; at + chunk <= n && time(NULL) < until;) {
 			memcpy(part, list, at * sizeof(*list));
 			memcpy(part + at, list + at + chunk,
 			       (n - at - chunk) * sizeof(*list));
-			verdict = run(bdf, ops, part, n - chunk, false);
-			cost += verdict.steps + RUN_COST;
+			verdict = run(bdf, ops, part, n - chunk, QUIET);
 			if (!verdict.failed) {
 				at += chunk;
 				continue;
@@ -618,6 +815,7 @@ int main(int argc, char **argv)
 	struct verdict verdict, again;
 	const char *bdf;
 	struct op *ops;
+	enum loud loud = HOW_FAR;
 	bool left_out = false;
 	uint64_t seed;
 	size_t *list;
@@ -626,11 +824,13 @@ int main(int argc, char **argv)
 	device_arguments(&argc, argv, &bdf, 1);
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		ksft_exit_fail_perror("getrandom");
-	while ((c = getopt(argc, argv, "s:n:t:T:")) != -1) {
+	while ((c = getopt(argc, argv, "s:n:vt:T:")) != -1) {
 		if (c == 's')
 			seed = strtoull(optarg, NULL, 0);
 		else if (c == 'n')
 			n = strtoull(optarg, NULL, 0);
+		else if (c == 'v')
+			loud = EACH;
 		else if (c == 't' || c == 'T')
 			left_out |= !strcmp(optarg, TEST) == (c == 'T');
 		else
@@ -650,16 +850,18 @@ int main(int argc, char **argv)
 	for (i = 0; i < n; i++)
 		list[i] = i;
 
-	verdict = run(bdf, ops, list, n, false);
+	verdict = run(bdf, ops, list, n, loud);
 	if (verdict.failed) {
 		ksft_print_msg("%s:%d:fuzz:%s\n", __FILE__, __LINE__,
 			       verdict.why);
 		n = verdict.steps + 1;
 		ksft_print_msg("replay: %s -s 0x%llx -n %zu %s\n", argv[0],
 			       (unsigned long long)seed, n, bdf);
+	}
+	if (verdict.failed && !verdict.warned) {
 		n = shrink(bdf, ops, list, n);
 		ksft_print_msg("%zu of them are enough:\n", n);
-		again = run(bdf, ops, list, n, true);
+		again = run(bdf, ops, list, n, EACH);
 		ksft_print_msg("%s\n", again.failed ? again.why :
 						      "but not every time");
 	}

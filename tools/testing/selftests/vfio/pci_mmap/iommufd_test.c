@@ -2,7 +2,6 @@
 /*
  * iommufd DMA maps: neither a BAR nor a page of ones can be mapped
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -32,28 +31,6 @@ FIXTURE(iommufd)
 	int iommu;
 };
 
-/* The character device of @bdf, or -1 */
-static int open_cdev(void)
-{
-	char path[300];
-	struct dirent *entry;
-	int fd = -1;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", bdf);
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir))) {
-		if (strncmp(entry->d_name, "vfio", 4))
-			continue;
-		snprintf(path, sizeof(path), "/dev/vfio/devices/%s",
-			 entry->d_name);
-		fd = open(path, O_RDWR | O_CLOEXEC);
-	}
-	if (dir)
-		closedir(dir);
-	return fd;
-}
-
 FIXTURE_SETUP(iommufd)
 {
 	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
@@ -66,7 +43,7 @@ FIXTURE_SETUP(iommufd)
 	device_close(&dev);
 
 	self->iommu = open("/dev/iommu", O_RDWR | O_CLOEXEC);
-	dev.fd = open_cdev();
+	dev.fd = cdev_open(bdf);
 	if (self->iommu < 0 || dev.fd < 0)
 		SKIP(return, "no iommufd: set CONFIG_IOMMUFD and CONFIG_VFIO_DEVICE_CDEV");
 	self->dev = dev;

@@ -67,6 +67,25 @@ TEST_F(list, one)
 	EXPECT_LISTED(0, 0);
 }
 
+/* Of a parent and a child, each finds the one of its own */
+TEST_F(list, names_owner)
+{
+	struct debugfs_mappings mappings;
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid)
+		_exit(debugfs_read(&mappings, bdf) || mappings.listed != 2 ||
+		      mappings.own != 1);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+	ASSERT_EQ(0, debugfs_read(&mappings, bdf));
+	EXPECT_EQ(1, mappings.listed);
+	EXPECT_EQ(1, mappings.own);
+}
+
 TEST_F(list, refused_mmap)
 {
 	EXPECT_EQ(MAP_FAILED, device_map(&self->dev, self->page, self->size));

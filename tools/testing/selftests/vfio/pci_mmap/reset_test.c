@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mappings across resets and low power that user space asks VFIO for
+ * Mappings across resets and low power, and who waits for a reset meanwhile
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,7 +23,6 @@
 #include "../../kselftest_harness.h"
 #include "access.h"
 #include "access_stress.h"
-#include "debugfs.h"
 #include "device.h"
 #include "sysfs.h"
 
@@ -187,49 +193,290 @@ TEST_F_TIMEOUT(reset, sysfs_reset_against_decode, 120)
 	EXPECT_WORD();
 }
 
-/* After each way back to life the BAR is mapped before anybody faults */
-#define EXPECT_NO_FAULT() do {						\
-	ASSERT_EQ(0, debugfs_wait_populated(bdf));			\
-	EXPECT_EQ(0, touch_pages(self->map, getpagesize()));		\
-} while (0)
+/**
+ * struct threads - A thread that resets the device, and one that reads its BAR
+ * @dev: the device
+ * @map: its BAR
+ * @resetter: does one reset after another
+ * @reset: how: returns 0, or a negative errno
+ * @error: the first error that it got
+ * @resetting: a reset is under way; atomic
+ * @resets: how many are over; atomic
+ * @reader: reads all the time
+ * @stop: sends it home; atomic
+ * @tid: the thread of the reader; atomic
+ * @signals: how many signals it has handled; atomic
+ */
+static struct threads {
+	struct device *dev;
+	void *map;
+	pthread_t resetter;
+	int (*reset)(struct device *dev);
+	int error;
+	bool resetting;
+	int resets;
+	pthread_t reader;
+	bool stop;
+	pid_t tid;
+	int signals;
+} threads;
 
-TEST_F(reset, populated_after_device_reset)
+#define LOAD(field) __atomic_load_n(&threads.field, __ATOMIC_SEQ_CST)
+#define STORE(field, value) \
+	__atomic_store_n(&threads.field, value, __ATOMIC_SEQ_CST)
+
+static int reset_by_vfio(struct device *dev)
 {
+	return ioctl(dev->fd, VFIO_DEVICE_RESET) ? -errno : 0;
+}
+
+static int reset_by_sysfs(struct device *dev)
+{
+	return sysfs_write(dev->bdf, "reset", "1");
+}
+
+static void *reset_loop(void *arg)
+{
+	void *fresh;
+	int i, ret;
+
+	for (i = 0; i < RESETS; i++) {
+		/* Nobody has touched this one when the reset comes */
+		fresh = device_map(threads.dev, getpagesize(), 0);
+		STORE(resetting, true);
+		ret = threads.reset(threads.dev);
+		STORE(resetting, false);
+		STORE(resets, i + 1);
+		if (ret && !threads.error)
+			threads.error = ret;
+		/* Let others see that, and the device as it is between resets */
+		usleep(1000);
+		munmap(fresh, getpagesize());
+	}
+	return NULL;
+}
+
+static void *read_loop(void *arg)
+{
+	uint32_t value;
+
+	STORE(tid, gettid());
+	while (!LOAD(stop))
+		try_read(threads.map, &value);
+	return NULL;
+}
+
+static void count_signal(int sig)
+{
+	__atomic_add_fetch(&threads.signals, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Is the reader asleep? Only a fault can have it sleep. */
+static bool reader_sleeps(void)
+{
+	char path[64], stat[256], *state;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", LOAD(tid));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, stat, sizeof(stat) - 1);
+	close(fd);
+	stat[n < 0 ? 0 : n] = 0;
+	state = strrchr(stat, ')');
+	return state && (state[2] == 'S' || state[2] == 'D');
+}
+
+/* Wait for a reset for which the reader waits; false if there are no more resets */
+static bool reader_waits(void)
+{
+	while (LOAD(resets) < RESETS) {
+		if (LOAD(resetting) && reader_sleeps() && LOAD(resetting))
+			return true;
+	}
+	return false;
+}
+
+/* How often this thread has gone to sleep since @before */
+static long sleeps(long before)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nvcsw - before;
+}
+
+/* What takes mmap_lock for write */
+static void map_and_unmap(void)
+{
+	void *map = mmap(NULL, getpagesize(), PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	munmap(map, getpagesize());
+}
+
+FIXTURE(wait)
+{
+	struct device dev;
+};
+
+FIXTURE_VARIANT(wait)
+{
+	int (*reset)(struct device *dev);
+};
+
+FIXTURE_VARIANT_ADD(wait, device_reset)
+{
+	.reset = reset_by_vfio,
+};
+
+FIXTURE_VARIANT_ADD(wait, sysfs_reset)
+{
+	.reset = reset_by_sysfs,
+};
+
+FIXTURE_SETUP(wait)
+{
+	struct sigaction action = { .sa_handler = count_signal };
+	uint32_t value;
+
+	ASSERT_EQ(0, device_open(&self->dev, bdf, -1, -1));
 	if (!can_reset(&self->dev))
 		SKIP(return, "%s cannot be reset", bdf);
-	ASSERT_EQ(0, ioctl(self->dev.fd, VFIO_DEVICE_RESET));
-	EXPECT_NO_FAULT();
+	threads = (struct threads){
+		.dev = &self->dev,
+		.reset = variant->reset,
+		.map = device_map(&self->dev, getpagesize(), 0),
+	};
+	ASSERT_NE(MAP_FAILED, threads.map);
+	ASSERT_EQ(0, try_read(threads.map, &value));
+	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
 }
 
-TEST_F(reset, populated_after_flr)
+FIXTURE_TEARDOWN(wait)
 {
-	if (!has_function_reset(&self->dev))
-		SKIP(return, "%s has no function-level reset", bdf);
-	ASSERT_EQ(0, function_reset(&self->dev));
-	EXPECT_NO_FAULT();
+	device_close(&self->dev);
 }
 
-TEST_F(reset, populated_after_sysfs_reset)
+static void threads_start(struct __test_metadata *_metadata, bool read)
 {
-	if (sysfs_write(bdf, "reset", "1"))
-		SKIP(return, "%s cannot be reset by sysfs", bdf);
-	EXPECT_NO_FAULT();
+	if (read) {
+		ASSERT_EQ(0, pthread_create(&threads.reader, NULL, read_loop,
+					    NULL));
+		while (!LOAD(tid))
+			sched_yield();
+	}
+	ASSERT_EQ(0, pthread_create(&threads.resetter, NULL, reset_loop, NULL));
 }
 
-TEST_F(reset, populated_after_d3hot)
+static void threads_end(struct __test_metadata *_metadata)
 {
-	if (power_set(&self->dev, 3))
-		SKIP(return, "%s has no power management", bdf);
-	ASSERT_EQ(0, power_set(&self->dev, 0));
-	EXPECT_NO_FAULT();
+	uint32_t value;
+
+	pthread_join(threads.resetter, NULL);
+	STORE(stop, true);
+	if (LOAD(tid))
+		pthread_join(threads.reader, NULL);
+	EXPECT_EQ(0, threads.error);
+	EXPECT_EQ(0, try_read(threads.map, &value));
+	EXPECT_NE(ALL_ONES, value);
 }
 
-TEST_F(reset, populated_after_low_power)
+/*
+ * A reset takes no lock of the memory of a process that maps the device. The thread
+ * that asks for it may take one, before and after.
+ */
+TEST_F_TIMEOUT(wait, reset_lets_others_mmap, 120)
 {
-	if (low_power_set(&self->dev, true))
-		SKIP(return, "%s cannot be put to sleep", bdf);
-	ASSERT_EQ(0, low_power_set(&self->dev, false));
-	EXPECT_NO_FAULT();
+	long before, done = 0;
+	int slept = 0;
+
+	threads_start(_metadata, false);
+	while (LOAD(resets) < RESETS) {
+		before = sleeps(0);
+		while (LOAD(resetting)) {
+			map_and_unmap();
+			done++;
+		}
+		slept += !!sleeps(before);
+	}
+	threads_end(_metadata);
+	TH_LOG("mmap() had to wait in %d resets of %d, and was called %ld times",
+	       slept, RESETS, done);
+	EXPECT_LT(RESETS, done);
+	EXPECT_GE(RESETS / 4, slept);
+}
+
+/*
+ * Nor does one who waits for the reset. When the reset is over, the reader may be
+ * just the one that this thread has to wait for.
+ */
+TEST_F_TIMEOUT(wait, reader_lets_others_mmap, 120)
+{
+	int looks, slept = 0, resets, i;
+	long before;
+
+	threads_start(_metadata, true);
+	for (looks = 0; reader_waits(); looks++) {
+		resets = LOAD(resets);
+		before = sleeps(0);
+		for (i = 0; i < 10; i++)
+			map_and_unmap();
+		slept += !!sleeps(before);
+		while (LOAD(resets) == resets)
+			sched_yield();
+	}
+	threads_end(_metadata);
+	TH_LOG("mmap() had to wait in %d resets of %d", slept, looks);
+	EXPECT_LT(RESETS / 2, looks);
+	EXPECT_GE(RESETS / 4, slept);
+}
+
+/*
+ * A signal is handled while the reset goes on that the reader waits for: then it has
+ * to wait again
+ */
+TEST_F_TIMEOUT(wait, reader_handles_signals, 120)
+{
+	int looks, resets, signals, in_time = 0;
+
+	threads_start(_metadata, true);
+	for (looks = 0; reader_waits(); looks++) {
+		resets = LOAD(resets);
+		signals = LOAD(signals);
+		pthread_kill(threads.reader, SIGUSR1);
+		while (LOAD(resets) == resets) {
+			if (LOAD(signals) != signals && reader_sleeps()) {
+				in_time++;
+				break;
+			}
+		}
+		while (LOAD(resets) == resets)
+			sched_yield();
+	}
+	threads_end(_metadata);
+	TH_LOG("%d signals of %d were handled during the reset", in_time, looks);
+	EXPECT_LT(RESETS / 2, looks);
+	EXPECT_LE(looks - RESETS / 4, in_time);
+}
+
+/* Populating waits as a reader does, and is not told that there is nothing */
+TEST_F_TIMEOUT(wait, populating_waits, 120)
+{
+	int populated = 0, failed = 0, error = 0;
+
+	threads_start(_metadata, false);
+	while (LOAD(resets) < RESETS) {
+		if (!madvise(threads.map, getpagesize(), MADV_POPULATE_READ))
+			populated++;
+		else if (!failed++)
+			error = errno;
+	}
+	threads_end(_metadata);
+	EXPECT_LT(RESETS, populated);
+	EXPECT_EQ(0, failed) TH_LOG("populating failed: errno %d", error);
 }
 
 int main(int argc, char **argv)

@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What it costs to map a BAR, to use it, to turn it off and to give it back:
- * mapping_bench BDF. What many mappings of one device cost: mapping_bench -m
- * [-s SEED] [-n TOGGLES] BDF
+ * mapping_bench BDF. What many mappings of one device cost: mapping_bench -m BDF
  *
- * Prints lines 'csv SIZE,HOW,WHAT,VALUE,UNIT' for scripts/bench.sh. A kernel that
- * populates a mapping after mmap() and after the device is turned on is measured
- * twice: by a process that does not wait for it ("at once"), and by one that does
- * ("populated_"). Where nothing is populated, the second is the same again.
- *
- * Times mean something where nothing else runs, and repeat where QEMU counts
- * instructions: MACHINE=bench of scripts/vm.sh.
+ * Prints lines 'csv SIZE,HOW,WHAT,VALUE,UNIT' for scripts/bench.sh. Times mean
+ * something where nothing else runs, and repeat where QEMU counts instructions:
+ * MACHINE=bench of scripts/vm.sh.
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -36,8 +30,9 @@
 
 /* Of what can be repeated, the best of so many: no interrupt comes each time */
 #define REPEAT 3
-/* All of them end before a kernel that populates begins with it */
 #define TOGGLES 1000
+/* How many pages a program touches that uses few of them */
+#define SPARSE 16
 /* mmap() and munmap(): as often, or for so long */
 #define ROUNDS 2000
 #define ROUNDS_NS 50000000
@@ -71,15 +66,21 @@ static void *find_address(struct run *run, size_t off)
 	return (void *)(addr + run->phys % GIB + off);
 }
 
-static void *map(struct run *run, size_t size)
+static void *map_flags(struct run *run, size_t size, int flags)
 {
 	void *addr = mmap(run->addr, size, PROT_READ | PROT_WRITE,
-			  MAP_SHARED | (run->addr ? MAP_FIXED_NOREPLACE : 0),
+			  MAP_SHARED | flags |
+			  (run->addr ? MAP_FIXED_NOREPLACE : 0),
 			  run->dev->fd, run->dev->bar_offset);
 
 	if (addr == MAP_FAILED)
 		fail("mmap", -errno);
 	return addr;
+}
+
+static void *map(struct run *run, size_t size)
+{
+	return map_flags(run, size, 0);
 }
 
 static void unmap(void *addr, size_t size)
@@ -137,29 +138,31 @@ static void measure_dma(struct run *run, void *bar, const char *name)
 	say(run, what, now() - began, "ns");
 }
 
-/* A process that does not wait, from mmap() to munmap() */
-static void measure_at_once(struct run *run)
+/* A process that touches all of a BAR, from mmap() to munmap() */
+static void measure_use(struct run *run)
 {
+	struct pass pass, zap = {}, refault = {}, warm = {};
 	size_t size = run->dev->bar_size;
 	long tables = page_tables();
 	uint64_t began = now();
 	void *bar = map(run, size);
-	struct pass pass = touch_bar(run, bar), zap = {}, refault = {};
 	int i;
 
+	pass = touch_bar(run, bar);
 	say(run, "first_use", now() - began, "ns");
 	say_pass(run, "", pass);
-	wait_populated(run->dev);
 	say(run, "page_tables", page_tables() - tables, "bytes");
 
 	for (i = 0; i < REPEAT; i++) {
+		warm = shorter(warm, touch_bar(run, bar));
+
 		pass.ns = decode_timed(run->dev, false);
 		zap = shorter(zap, pass);
 		decode_timed(run->dev, true);
 		refault = shorter(refault, touch_bar(run, bar));
-		wait_populated(run->dev);
 		settle();
 	}
+	say(run, "warm", warm.ns, "ns");
 	say(run, "zap", zap.ns, "ns");
 	say_pass(run, "refault_", refault);
 
@@ -168,30 +171,53 @@ static void measure_at_once(struct run *run)
 	unmap(bar, size);
 }
 
-/* One that does */
-static void measure_populated(struct run *run)
+/* Every page is touched, and then every page again */
+static void measure_every_page(struct run *run)
 {
 	size_t size = run->dev->bar_size;
-	uint64_t began = now();
 	void *bar = map(run, size);
-	struct pass pass, warm = {};
+	struct pass first, second;
+
+	first = touch_stride(bar, size, PAGE, CLOCK_MONOTONIC);
+	second = touch_stride(bar, size, PAGE, CLOCK_MONOTONIC);
+	say(run, "touch_ratio", (double)first.ns / second.ns, "ratio");
+	unmap(bar, size);
+}
+
+static void measure_map_populate(struct run *run)
+{
+	size_t size = run->dev->bar_size;
+	uint64_t began = now(), mapped;
+	void *bar = map_flags(run, size, MAP_POPULATE);
+	struct pass pass;
+
+	mapped = now();
+	pass = touch_bar(run, bar);
+	say(run, "map_populate_use", now() - began, "ns");
+	say(run, "map_populate", mapped - began, "ns");
+	say_pass(run, "map_populate_", pass);
+	unmap(bar, size);
+}
+
+/* A program that touches few pages, far from each other */
+static void measure_sparse(struct run *run)
+{
+	size_t size = run->dev->bar_size;
+	struct pass pass, zap = {}, sparse;
+	long tables = page_tables();
+	void *bar = map(run, size);
 	int i;
 
-	if (wait_populated(run->dev))
-		say(run, "populate", now() - began, "ns");
-	pass = touch_bar(run, bar);
-	say_pass(run, "populated_", pass);
-	for (i = 0; i < REPEAT; i++)
-		warm = shorter(warm, touch_bar(run, bar));
-	say(run, "warm", warm.ns, "ns");
-	say(run, "populated_ratio", (double)pass.ns / warm.ns, "ratio");
-
-	decode_timed(run->dev, false);
-	decode_timed(run->dev, true);
-	began = now();
-	if (wait_populated(run->dev))
-		say(run, "repopulate", now() - began, "ns");
-	say_pass(run, "repopulated_", touch_bar(run, bar));
+	for (i = 0; i < REPEAT; i++) {
+		sparse = touch_stride(bar, size, size / SPARSE, CLOCK_MONOTONIC);
+		settle();
+		pass.ns = decode_timed(run->dev, false);
+		zap = shorter(zap, pass);
+		decode_timed(run->dev, true);
+	}
+	say_pass(run, "sparse_", sparse);
+	say(run, "sparse_page_tables", page_tables() - tables, "bytes");
+	say(run, "sparse_zap", zap.ns, "ns");
 	unmap(bar, size);
 }
 
@@ -201,6 +227,7 @@ static void measure_untouched_dma(struct run *run)
 	void *bar = map(run, size);
 
 	measure_dma(run, bar, "untouched_");
+	say_pass(run, "dma_mapped_", touch_bar(run, bar));
 	unmap(bar, size);
 }
 
@@ -235,15 +262,19 @@ static void measure(struct run *run)
 {
 	size_t size = run->dev->bar_size;
 
-	measure_at_once(run);
-	measure_populated(run);
+	measure_use(run);
+	if (size <= MAX_PAGEWISE || !run->addr)
+		measure_every_page(run);
+	measure_map_populate(run);
+	if (size >= SPARSE * PAGE)
+		measure_sparse(run);
 	if (size <= MAX_PAGEWISE)
 		measure_untouched_dma(run);
 	measure_toggle(run);
 	measure_mmap(run, "mmap_bar", size);
 	if (size >= WINDOW)
 		measure_mmap(run, "mmap_window", WINDOW);
-	say(run, "stride", touch_stride(size), "bytes");
+	say(run, "stride", stride_of(size), "bytes");
 }
 
 static void bench_bar(struct device *dev)
@@ -271,29 +302,23 @@ static void bench_bar(struct device *dev)
 
 static int usage(void)
 {
-	fprintf(stderr, "use: mapping_bench [-m [-s SEED] [-n TOGGLES]] BDF\n");
+	fprintf(stderr, "use: mapping_bench [-m] BDF\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	unsigned int seed = 1, toggles = 200;
 	bool many = false;
 	struct device dev;
 	const char *bdf;
 	int option, ret;
 
-	while ((option = getopt(argc, argv, "ms:n:")) != -1) {
-		if (option == 'm')
-			many = true;
-		else if (option == 's')
-			seed = strtoul(optarg, NULL, 0);
-		else if (option == 'n')
-			toggles = strtoul(optarg, NULL, 0);
-		else
+	while ((option = getopt(argc, argv, "m")) != -1) {
+		if (option != 'm')
 			return usage();
+		many = true;
 	}
-	if (argc - optind > 1 || !toggles)
+	if (argc - optind > 1)
 		return usage();
 	device_arguments(&argc, argv, &bdf, 1);
 	ret = device_open(&dev, bdf, -1, -1);
@@ -303,7 +328,7 @@ int main(int argc, char **argv)
 	mlockall(MCL_CURRENT);
 
 	if (many)
-		many_vmas(&dev, seed, toggles);
+		many_vmas(&dev);
 	else
 		bench_bar(&dev);
 	device_close(&dev);

@@ -23,10 +23,8 @@
 #define MAX_VMAS 1000
 #define MAX_PROCESSES 100
 
-/* Zaps to find the worst of where nothing else is under way */
-#define CALM_TOGGLES 20
-/* Populating begins, and mostly ends, so soon after the device is turned on */
-#define RANDOM_US 30000
+/* Zaps to find the worst of */
+#define TOGGLES 20
 
 /**
  * struct pool - What the processes share
@@ -167,108 +165,45 @@ static void span_add(struct span *span, uint64_t ns)
 		span->worst = ns;
 }
 
-/**
- * struct toggles - What turning the device off and on took
- * @zap: turning it off
- * @wait: turning it on when it is on: takes the lock that the zap takes, and
- *	has nothing to zap
- */
-struct toggles {
-	struct span zap;
-	struct span wait;
-};
-
-static void toggle(struct pool *pool, struct toggles *toggles)
+/* Turn the device off, for how long that takes, and on */
+static uint64_t toggle(struct device *dev)
 {
-	span_add(&toggles->zap, decode_timed(pool->dev, false));
-	decode_timed(pool->dev, true);
+	uint64_t ns = decode_timed(dev, false);
+
+	decode_timed(dev, true);
+	return ns;
 }
 
-static void lock(struct pool *pool, struct toggles *toggles)
-{
-	span_add(&toggles->wait, decode_timed(pool->dev, true));
-}
-
-/* With all windows mapped, and nothing else going on */
-static struct toggles toggle_calm(struct pool *pool)
-{
-	struct toggles toggles = {};
-	int i;
-
-	for (i = 0; i < CALM_TOGGLES; i++) {
-		wait_populated(pool->dev);
-		touch_all(pool);
-		lock(pool, &toggles);
-		toggle(pool, &toggles);
-	}
-	return toggles;
-}
-
-/* At any time after the device was turned on; each second time just lock */
-static struct toggles toggle_random(struct pool *pool, unsigned int *seed,
-				    unsigned int n)
-{
-	struct toggles toggles = {}, other = {};
-
-	toggle(pool, &other);
-	while (n--) {
-		usleep(rand_r(seed) % RANDOM_US);
-		if (n % 2) {
-			lock(pool, &toggles);
-			toggle(pool, &other);
-		} else {
-			toggle(pool, &toggles);
-		}
-	}
-	return toggles;
-}
-
-static void measure(struct device *dev, int vmas, unsigned int *seed,
-		    unsigned int n)
+static void measure(struct device *dev, int vmas)
 {
 	struct pool *pool = gather(dev, vmas);
-	struct toggles toggles = {};
+	struct span zap = {};
 	struct pass pass;
 	uint64_t began;
 	char how[32];
+	int i;
 
 	snprintf(how, sizeof(how), "%d VMA%s", vmas, vmas > 1 ? "s" : "");
 	/* What is written to for the first time after a fork is copied first */
 	touch_all(pool);
-	toggle(pool, &toggles);
+	toggle(dev);
 
-	toggles = toggle_calm(pool);
-	figure(WINDOW, how, "zap", toggles.zap.best, "ns");
-	figure(WINDOW, how, "worst_zap", toggles.zap.worst, "ns");
-	figure(WINDOW, how, "worst_wait", toggles.wait.worst, "ns");
+	for (i = 0; i < TOGGLES; i++) {
+		touch_all(pool);
+		span_add(&zap, toggle(dev));
+	}
+	figure(WINDOW, how, "zap", zap.best, "ns");
+	figure(WINDOW, how, "worst_zap", zap.worst, "ns");
 
-	wait_populated(dev);
-	toggle(pool, &toggles);
 	began = now();
 	pass = touch_all(pool);
 	figure(WINDOW, how, "refault_step", now() - began, "ns");
 	figure(WINDOW, how, "refault_touch", pass.ns, "ns");
 	figure(WINDOW, how, "refault_faults", pass.faults, "faults");
-
-	wait_populated(dev);
-	toggle(pool, &toggles);
-	began = now();
-	if (wait_populated(dev)) {
-		figure(WINDOW, how, "repopulate", now() - began, "ns");
-		pass = touch_all(pool);
-		figure(WINDOW, how, "repopulated_faults", pass.faults,
-		       "faults");
-
-		toggles = toggle_random(pool, seed, n);
-		figure(WINDOW, how, "worst_zap_populating",
-		       toggles.zap.worst, "ns");
-		figure(WINDOW, how, "worst_wait_populating",
-		       toggles.wait.worst, "ns");
-	}
 	disperse(pool);
 }
 
-void many_vmas(struct device *dev, unsigned int seed, unsigned int toggles)
+void many_vmas(struct device *dev)
 {
 	struct sched_param param = { .sched_priority = 1 };
 	int vmas;
@@ -278,7 +213,6 @@ void many_vmas(struct device *dev, unsigned int seed, unsigned int toggles)
 	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &param))
 		fail("SCHED_FIFO", -errno);
 
-	printf("# seed %u, %u toggles\n", seed, toggles);
 	for (vmas = 1; vmas <= MAX_VMAS; vmas *= 10)
-		measure(dev, vmas, &seed, toggles);
+		measure(dev, vmas);
 }

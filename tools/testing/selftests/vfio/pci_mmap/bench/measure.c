@@ -2,7 +2,6 @@
 /*
  * What the benchmarks measure with
  */
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,15 +9,12 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "debugfs.h"
 #include "measure.h"
 
 /* So many touches tell as much as more would: all pages of 2 GiB */
 #define MAX_TOUCHES 524288
 
-#define MS 1000000ULL
-/* Populating that takes longer does not end */
-#define PATIENCE (5000 * MS)
+#define NS_PER_S 1000000000ULL
 
 void fail(const char *what, int error)
 {
@@ -32,7 +28,7 @@ uint64_t clock_ns(clockid_t clock)
 	struct timespec time;
 
 	clock_gettime(clock, &time);
-	return time.tv_sec * 1000 * MS + time.tv_nsec;
+	return time.tv_sec * NS_PER_S + time.tv_nsec;
 }
 
 uint64_t now(void)
@@ -48,17 +44,18 @@ static unsigned long faults(void)
 	return usage.ru_minflt;
 }
 
-size_t touch_stride(size_t size)
+size_t stride_of(size_t size)
 {
 	size_t page = getpagesize();
 
 	return size / page > MAX_TOUCHES ? size / MAX_TOUCHES : page;
 }
 
-struct pass touch(const void *map, size_t size, clockid_t clock)
+struct pass touch_stride(const void *map, size_t size, size_t stride,
+			 clockid_t clock)
 {
-	size_t stride = touch_stride(size), offset;
 	struct pass pass;
+	size_t offset;
 
 	pass.faults = faults();
 	pass.ns = clock_ns(clock);
@@ -70,30 +67,9 @@ struct pass touch(const void *map, size_t size, clockid_t clock)
 	return pass;
 }
 
-bool wait_populated(struct device *dev)
+struct pass touch(const void *map, size_t size, clockid_t clock)
 {
-	struct sched_param param, idle = {};
-	int policy = sched_getscheduler(0);
-	static bool hopeless;
-	uint64_t give_up = now() + PATIENCE;
-	struct debugfs_mappings mappings;
-	bool populated = false;
-
-	/* Looking takes time: let it be time that populating does not need */
-	sched_getparam(0, &param);
-	sched_setscheduler(0, SCHED_IDLE, &idle);
-	while (!populated && !hopeless) {
-		if (debugfs_read(&mappings, dev->bdf))
-			break;
-		populated = mappings.populated == mappings.listed;
-		usleep(50);
-		if (!populated && now() > give_up) {
-			fprintf(stderr, "mapping_bench: not populated in 5 s, waiting no more\n");
-			hopeless = true;
-		}
-	}
-	sched_setscheduler(0, policy, &param);
-	return populated;
+	return touch_stride(map, size, stride_of(size), clock);
 }
 
 void settle(void)

@@ -26,16 +26,13 @@ struct pass {
 uint64_t clock_ns(clockid_t clock);
 uint64_t now(void);
 
-/* From one touch to the next: a page, or more where touching all would take long */
-size_t touch_stride(size_t size);
-/* Read one word at each stride, timed by @clock */
+/* Read one word every @stride bytes, timed by @clock */
+struct pass touch_stride(const void *map, size_t size, size_t stride,
+			 clockid_t clock);
+/* A stride: a page, or more where touching every page would take long */
+size_t stride_of(size_t size);
+/* Read one word at each such stride, timed by @clock */
 struct pass touch(const void *map, size_t size, clockid_t clock);
-
-/*
- * Wait until the kernel has populated all that maps the device. Returns false at
- * once if it is one that does not do so.
- */
-bool wait_populated(struct device *dev);
 
 /* Turn memory decode on or off; give the nanoseconds that it took */
 uint64_t decode_timed(struct device *dev, bool on);
@@ -54,6 +51,6 @@ void figure(size_t size, const char *how, const char *what, double value,
 void fail(const char *what, int error);
 
 /* How a device fares that is mapped by up to a hundred processes: see many_vmas.c */
-void many_vmas(struct device *dev, unsigned int seed, unsigned int toggles);
+void many_vmas(struct device *dev);
 
 #endif /* PCI_MMAP_MEASURE_H */

@@ -30,6 +30,7 @@ static void __attribute__((constructor)) catch_faults(void)
 
 	sigaction(SIGBUS, &action, NULL);
 	sigaction(SIGSEGV, &action, NULL);
+	sigaction(SIGALRM, &action, NULL);
 }
 
 int try_read(const void *addr, uint32_t *value)
@@ -57,21 +58,27 @@ int try_write(void *addr, uint32_t value)
 	return sig;
 }
 
-long touch_pages(const void *map, size_t size)
+long touch_every(const void *map, size_t size, size_t step)
 {
 	struct rusage before, after;
 	uint32_t value;
 	size_t offset;
 
 	/* Once for the pages that the measuring needs */
+	try_read(&after, &value);
 	getrusage(RUSAGE_THREAD, &after);
 	getrusage(RUSAGE_THREAD, &before);
-	for (offset = 0; offset < size; offset += getpagesize()) {
+	for (offset = 0; offset < size; offset += step) {
 		if (try_read(map + offset, &value))
 			return -1;
 	}
 	getrusage(RUSAGE_THREAD, &after);
 	return after.ru_minflt - before.ru_minflt;
+}
+
+long touch_pages(const void *map, size_t size)
+{
+	return touch_every(map, size, getpagesize());
 }
 
 long page_tables(void)

@@ -4,7 +4,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include "debugfs.h"
@@ -13,8 +13,9 @@ int debugfs_read(struct debugfs_mappings *mappings, const char *bdf)
 {
 	unsigned long long offset;
 	unsigned long size, addr;
-	char path[128], line[128];
+	char path[128], line[160];
 	unsigned int bar;
+	pid_t pid;
 	FILE *file;
 
 	*mappings = (struct debugfs_mappings){};
@@ -23,11 +24,13 @@ int debugfs_read(struct debugfs_mappings *mappings, const char *bdf)
 	if (!file)
 		return -errno;
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "BAR %u offset %llx size %lx at %lx",
-			   &bar, &offset, &size, &addr) == 4) {
+		int n = sscanf(line, "BAR %u offset %llx size %lx at %lx pid %d",
+			       &bar, &offset, &size, &addr, &pid);
+
+		if (n >= 4) {
 			mappings->listed++;
 			mappings->bytes += size;
-			mappings->populated += !!strstr(line, " populated");
+			mappings->own += n == 5 && pid == getpid();
 		} else if (sscanf(line, "unlisted %u",
 				  &mappings->unlisted) != 1 &&
 			   sscanf(line, "disabled_bar %15s",
@@ -38,20 +41,4 @@ int debugfs_read(struct debugfs_mappings *mappings, const char *bdf)
 	}
 	fclose(file);
 	return 0;
-}
-
-int debugfs_wait_populated(const char *bdf)
-{
-	struct debugfs_mappings mappings;
-	int i, ret;
-
-	for (i = 0; i < 2000; i++) {
-		ret = debugfs_read(&mappings, bdf);
-		if (ret)
-			return ret == -ENOENT ? 0 : ret;
-		if (mappings.populated == mappings.listed)
-			return 0;
-		usleep(5000);
-	}
-	return -ETIMEDOUT;
 }

@@ -3,6 +3,7 @@
  * A device that is bound to vfio-pci: open, map, configure, reset, hear from it
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -215,6 +216,27 @@ void device_close(struct device *dev)
 	dev->container = -1;
 }
 
+int cdev_open(const char *bdf)
+{
+	char path[300];
+	struct dirent *entry;
+	int fd = -1;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", bdf);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		if (strncmp(entry->d_name, "vfio", 4))
+			continue;
+		snprintf(path, sizeof(path), "/dev/vfio/devices/%s",
+			 entry->d_name);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+	}
+	if (dir)
+		closedir(dir);
+	return fd;
+}
+
 void *device_map(struct device *dev, size_t size, off_t offset)
 {
 	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, dev->fd,
@@ -254,6 +276,21 @@ void *device_map_misaligned(struct device *dev)
 	addr += (device_bar_address(dev) & (LEAF - 1)) + getpagesize();
 	return mmap((void *)addr, dev->bar_size, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_FIXED, dev->fd, dev->bar_offset);
+}
+
+size_t largest_leaf(size_t size)
+{
+	FILE *file = fopen("/proc/cpuinfo", "r");
+	char line[4096];
+	bool gib = false;
+
+	while (file && !gib && fgets(line, sizeof(line), file))
+		gib = !strncmp(line, "flags", 5) && strstr(line, " pdpe1gb");
+	if (file)
+		fclose(file);
+	if (gib && size >= GIB_LEAF)
+		return GIB_LEAF;
+	return size >= LEAF ? LEAF : getpagesize();
 }
 
 uint32_t device_word(off_t offset)

@@ -15,75 +15,223 @@
 #include "device.h"
 #include "fuzz_model.h"
 
+/* How much to populate or to map for DMA at once where there are no leaves */
+#define TABLE_PAGES (8 * SMALL_LEAF)
+/* What a DMA map may have where the kernel takes it page by page */
+#define DMA_PAGES 1024
+
 static size_t min(size_t a, size_t b)
 {
 	return a < b ? a : b;
 }
 
-int page_float(size_t page)
+static size_t max(size_t a, size_t b)
 {
-	return page < ARENA_PAGES ? -1 : (int)(page - ARENA_PAGES) / FLOAT_PAGES;
+	return a > b ? a : b;
+}
+
+static size_t arena_pages(const struct fuzz_model *model)
+{
+	return ARENA_LEAVES * model->leaf;
+}
+
+static size_t float_pages(const struct fuzz_model *model)
+{
+	return FLOAT_LEAVES * model->leaf;
+}
+
+static size_t all_pages(const struct fuzz_model *model)
+{
+	return arena_pages(model) + FLOATS * float_pages(model);
+}
+
+int page_float(const struct fuzz_model *model, size_t page)
+{
+	return page < arena_pages(model) ? -1 :
+	       (int)((page - arena_pages(model)) / float_pages(model));
+}
+
+size_t float_start(const struct fuzz_model *model, int id)
+{
+	return id < 0 ? 0 : arena_pages(model) + id * float_pages(model);
 }
 
 /* End of the arena or float that @page is in */
-static size_t room_end(size_t page)
+static size_t room_end(const struct fuzz_model *model, size_t page)
 {
-	return ARENA_PAGES + (page_float(page) + 1) * FLOAT_PAGES;
+	return float_start(model, page_float(model, page) + 1);
 }
 
-/* A VMA ends at @page */
-static void cut(struct page *table, size_t page)
+static size_t vma_end(const struct vma *vma)
 {
-	if (page < PAGES)
-		table[page].first = true;
+	return vma->page + vma->n;
 }
 
-static void set_pages(struct page *table, size_t page, size_t n, int bar,
-		      int prot)
+/* The first VMA that ends after @page, or the end of the list */
+static struct vma *vma_from(struct space *space, size_t page)
 {
-	size_t i;
+	struct vma *vma = space->vma;
 
-	for (i = 0; i < n; i++)
-		table[page + i] = (struct page){ .bar = bar + i, .prot = prot };
-	cut(table, page);
-	cut(table, page + n);
+	while (vma < space->vma + space->n && vma_end(vma) <= page)
+		vma++;
+	return vma;
 }
 
-static void clear_pages(struct page *table, size_t page, size_t n)
+/* The VMA that @page is in, or NULL */
+static struct vma *vma_at(struct space *space, size_t page)
 {
-	size_t i;
+	struct vma *vma = vma_from(space, page);
 
-	for (i = 0; i < n; i++)
-		table[page + i] = (struct page){ .bar = -1 };
-	cut(table, page + n);
+	return vma < space->vma + space->n && vma->page <= page ? vma : NULL;
 }
 
-/* Mostly few pages; at times as many as a large leaf has, or two */
-static size_t draw_length(uint32_t draw)
+/* Before @at in the list. fuzz_model_step() sees to it that there is room. */
+static void vma_insert(struct space *space, struct vma *at, struct vma vma)
 {
+	memmove(at + 1, at, (char *)(space->vma + space->n) - (char *)at);
+	*at = vma;
+	space->n++;
+}
+
+/* A VMA ends at @page, if there is one there */
+static void vma_split(struct space *space, size_t page)
+{
+	struct vma *vma = vma_at(space, page);
+	struct vma head;
+
+	if (!vma || vma->page == page)
+		return;
+	head = *vma;
+	head.n = page - vma->page;
+	vma->page += head.n;
+	vma->bar += head.n;
+	vma->n -= head.n;
+	vma_insert(space, vma, head);
+}
+
+static void clear_pages(struct space *space, size_t page, size_t n)
+{
+	struct vma *from, *to;
+
+	vma_split(space, page);
+	vma_split(space, page + n);
+	from = vma_from(space, page);
+	to = vma_from(space, page + n);
+	memmove(from, to, (char *)(space->vma + space->n) - (char *)to);
+	space->n -= to - from;
+}
+
+static void set_vma(struct space *space, struct vma vma)
+{
+	clear_pages(space, vma.page, vma.n);
+	vma_insert(space, vma_from(space, vma.page), vma);
+}
+
+/* VMAs are split where something changes, and never merged again */
+static void change_pages(struct space *space, size_t page, size_t n,
+			 enum attribute attribute, unsigned char value)
+{
+	struct vma *vma = vma_at(space, page);
+	size_t end = page + n;
+
+	if (vma && vma->attribute[attribute] != value)
+		vma_split(space, page);
+	vma = vma_at(space, end - 1);
+	if (vma && vma->attribute[attribute] != value)
+		vma_split(space, end);
+
+	for (vma = vma_from(space, page);
+	     vma < space->vma + space->n && vma->page < end; vma++)
+		vma->attribute[attribute] = value;
+}
+
+/* Mostly few pages; at times as many as a leaf has, or two, and one more or less */
+static size_t draw_length(const struct fuzz_model *model, uint32_t draw)
+{
+	size_t n;
+
 	switch (draw % 8) {
 	case 0:
-		return 1 + draw / 8 % BAR_PAGES;
+		n = 1 + draw / 64 % (2 * model->leaf);
+		break;
 	case 1:
-		return 512;
+		n = model->leaf;
+		break;
 	case 2:
-		return 1024;
+		n = 2 * model->leaf;
+		break;
+	case 3:
+		n = SMALL_LEAF;
+		break;
 	default:
-		return 1 + draw / 8 % 32;
+		n = 1 + draw / 64 % 32;
+	}
+	switch (draw / 8 % 8) {
+	case 0:
+		return min(n + 1, 2 * model->leaf);
+	case 1:
+		return max(n - 1, 1);
+	default:
+		return n;
 	}
 }
 
-/* Mostly one of few places, so that operations meet */
-static size_t draw_place(uint32_t draw, size_t pages)
+/* Mostly one of few places, so that operations meet, or next to it */
+static size_t draw_place(const struct fuzz_model *model, uint32_t draw,
+			 size_t pages)
 {
-	switch (draw % 4) {
+	size_t page = draw / 64 * (model->leaf / 4);
+
+	switch (draw % 8) {
 	case 0:
-		return draw / 4 % pages;
+		page = draw / 64;
+		break;
 	case 1:
-		return draw / 4 * 512 % pages;
-	default:
-		return draw / 4 * 128 % pages;
+		page = draw / 64 * SMALL_LEAF;
+		break;
+	case 2:
+		page += SMALL_LEAF;
+		break;
+	case 3:
+		page += model->leaf - SMALL_LEAF;
+		break;
+	case 4:
+		page = draw / 64 * model->leaf;
+		break;
 	}
+	switch (draw / 8 % 8) {
+	case 0:
+		page++;
+		break;
+	case 1:
+		page += model->leaf - 1;
+		break;
+	}
+	return page % pages;
+}
+
+/* Change a place so that the largest leaves fit, or smaller ones, or only pages */
+static size_t draw_aligned(const struct fuzz_model *model, uint32_t draw,
+			   size_t place, size_t to, size_t pages)
+{
+	size_t unit, off = 0, page;
+
+	switch (draw % 8) {
+	case 0:
+		return place;
+	case 1:
+		off = 1;
+		unit = model->leaf;
+		break;
+	case 2:
+	case 3:
+		unit = SMALL_LEAF;
+		break;
+	default:
+		unit = model->leaf;
+	}
+	page = place - place % unit + to % unit + off;
+	return page < pages ? page : place;
 }
 
 static uint32_t draw_prot(uint32_t draw)
@@ -97,44 +245,119 @@ static uint32_t draw_prot(uint32_t draw)
 }
 
 /* How many of @n pages are mapped, without a hole or, if so asked, a seam */
-static size_t run_length(const struct page *table, size_t page, size_t n,
-			 bool one_vma)
+static size_t run_length(const struct fuzz_model *model, struct space *space,
+			 size_t page, size_t n, bool one_vma)
 {
-	size_t end = min(page + n, room_end(page));
-	size_t i;
+	size_t at = page, end = min(page + n, room_end(model, page));
+	struct vma *vma;
 
-	for (i = page; i < end && table[i].bar >= 0; i++)
-		if (one_vma && i > page && table[i].first)
+	for (vma = vma_from(space, page);
+	     vma < space->vma + space->n && vma->page <= at && at < end; vma++) {
+		at = vma_end(vma);
+		if (one_vma)
 			break;
-	return i - page;
+	}
+	return min(at, end) - page;
 }
 
 /* Let @c be about pages that are mapped; false if there are none */
-static bool draw_mapped(const struct page *table, const struct op *op,
+static bool draw_mapped(struct fuzz_model *model, const struct op *op,
 			struct command *c, bool one_vma)
 {
-	size_t i;
+	struct space *space = &model->space[c->process];
+	struct vma *vma;
 
-	c->page = draw_place(op->where, PAGES);
-	for (i = 0; table[c->page].bar < 0; i++) {
-		if (i == PAGES)
-			return false;
-		c->page = (c->page + 1) % PAGES;
+	if (!space->n)
+		return false;
+	c->page = draw_place(model, op->where, all_pages(model));
+	vma = vma_from(space, c->page);
+	if (vma == space->vma + space->n) {
+		vma = space->vma;
+		c->page = vma->page;
 	}
-	c->n = run_length(table, c->page, draw_length(op->length), one_vma);
+	c->page = max(c->page, vma->page);
+	c->n = run_length(model, space, c->page,
+			  draw_length(model, op->length), one_vma);
 	return true;
 }
 
 /* Mostly the same, at times pages of the arena, whatever is there */
-static bool draw_pages(const struct page *table, const struct op *op,
+static bool draw_pages(struct fuzz_model *model, const struct op *op,
 		       struct command *c)
 {
 	if (op->to % 8)
-		return draw_mapped(table, op, c, false);
+		return draw_mapped(model, op, c, false);
 
-	c->page = draw_place(op->where, ARENA_PAGES);
-	c->n = min(draw_length(op->length), ARENA_PAGES - c->page);
+	c->page = draw_place(model, op->where, arena_pages(model));
+	c->n = min(draw_length(model, op->length),
+		   arena_pages(model) - c->page);
 	return true;
+}
+
+/* Whether some of the range has no leaves: it must be short then, not to take long */
+static bool needs_tables(struct space *space, size_t page, size_t n)
+{
+	struct vma *vma;
+
+	for (vma = vma_from(space, page);
+	     vma < space->vma + space->n && vma->page < page + n; vma++)
+		if (vma->bar % SMALL_LEAF != vma->page % SMALL_LEAF ||
+		    vma->attribute[HUGE] == MADV_NOHUGEPAGE)
+			return true;
+	return false;
+}
+
+/* Whether all of the range is mapped with @prot */
+static bool permits(const struct fuzz_model *model, struct space *space,
+		    size_t page, size_t n, int prot)
+{
+	struct vma *vma;
+
+	if (run_length(model, space, page, n, false) < n)
+		return false;
+	for (vma = vma_from(space, page);
+	     vma < space->vma + space->n && vma->page < page + n; vma++)
+		if (!(vma->attribute[PROT] & prot))
+			return false;
+	return true;
+}
+
+/* The first sample at @bar or after */
+static size_t sample_from(const struct fuzz_model *model, size_t bar)
+{
+	size_t from = 0, to = model->samples;
+
+	while (from < to) {
+		size_t middle = (from + to) / 2;
+
+		if (model->sample[middle].page < bar)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
+/* The first word of a page of the BAR, or NULL if it is none of the sample */
+static uint32_t *bar_word(struct fuzz_model *model, size_t bar)
+{
+	size_t i = sample_from(model, bar);
+
+	return i < model->samples && model->sample[i].page == bar ?
+	       &model->sample[i].word : NULL;
+}
+
+/* The page next to @page in its VMA that is of the sample; @page if there is none */
+static size_t sampled_page(const struct fuzz_model *model,
+			   const struct vma *vma, size_t page)
+{
+	size_t i = sample_from(model, vma->bar + page - vma->page);
+
+	if (i < model->samples && model->sample[i].page < vma->bar + vma->n)
+		return vma->page + model->sample[i].page - vma->bar;
+	if (i && model->sample[i - 1].page >= vma->bar)
+		return vma->page + model->sample[i - 1].page - vma->bar;
+	return page;
 }
 
 /* Whether read() and write() reach the device: they wake it if need be */
@@ -151,34 +374,48 @@ static bool answers(const struct fuzz_model *model)
 static int step_access(struct fuzz_model *model, const struct op *op,
 		       struct command *c, struct outcome *want)
 {
-	const struct page *table = model->page[c->process];
+	struct space *space = &model->space[c->process];
+	struct vma *vma;
+	uint32_t *word;
 	int needed;
 	size_t i;
 
 	if (!model->ram)
 		c->kind = READ;
-	if (!draw_pages(table, op, c))
+	if (!draw_pages(model, op, c))
 		return 0;
+	vma = vma_at(space, c->page);
+	if (vma)
+		c->page = sampled_page(model, vma, c->page);
 	c->n = c->kind == READ ? min(c->n, READ_PAGES) : 1;
+	c->n = min(c->n, room_end(model, c->page) - c->page);
 	c->choice = op->choice;
 	needed = c->kind == READ ? PROT_READ : PROT_WRITE;
 
 	for (i = 0; i < c->n; i++) {
-		const struct page *page = &table[c->page + i];
-
-		if (page->bar < 0 || !(page->prot & needed))
+		vma = vma_at(space, c->page + i);
+		if (!vma || !(vma->attribute[PROT] & needed)) {
 			want[i].error = SIGSEGV;
-		else if (answers(model) && c->kind == READ)
-			want[i].value = model->word[page->bar];
-		else if (answers(model))
-			model->word[page->bar] = c->choice;
-		else if (!model->ones)
+			continue;
+		}
+		if (answers(model)) {
+			word = bar_word(model, vma->bar + c->page + i - vma->page);
+			if (!word && c->kind == WRITE)
+				return 0;
+			if (!word)
+				want[i].any = true;
+			else if (c->kind == READ)
+				want[i].value = *word;
+			else
+				*word = c->choice;
+		} else if (!model->ones) {
 			want[i].error = SIGBUS;
-		else if (c->kind == READ)
+		} else if (c->kind == READ) {
 			want[i] = (struct outcome){ .value = ALL_ONES,
 						    .other = model->written };
-		else
+		} else {
 			model->written = c->choice;
+		}
 	}
 	return c->n;
 }
@@ -186,38 +423,62 @@ static int step_access(struct fuzz_model *model, const struct op *op,
 static int step_syscall_access(struct fuzz_model *model, const struct op *op,
 			       struct command *c, struct outcome *want)
 {
+	uint32_t *word;
+	size_t i = 0;
+
 	/* The driver shields some registers from these, in page 0 none */
 	if (model->ram)
-		c->to = op->where % model->bar_pages;
+		i = op->where % model->samples;
 	else
 		c->kind = PREAD;
+	c->to = model->sample[i].page;
+	word = &model->sample[i].word;
 	c->choice = op->choice;
 
 	if (!awake(model))
 		want->error = -EIO;
 	else if (c->kind == PREAD)
-		want->value = model->word[c->to];
+		want->value = *word;
 	else
-		model->word[c->to] = c->choice;
+		*word = c->choice;
 	return 1;
 }
 
 static int step_mmap(struct fuzz_model *model, const struct op *op,
 		     struct command *c, struct outcome *want)
 {
-	struct page *table = model->page[c->process];
+	struct space *space = &model->space[c->process];
+	struct vma vma = {};
 
-	c->to = draw_place(op->to, model->bar_pages);
-	c->n = min(draw_length(op->length), model->bar_pages - c->to);
+	c->to = draw_place(model, op->to, model->bar_pages);
+	c->n = draw_length(model, op->length);
 	c->choice = draw_prot(op->choice);
-	if (c->kind == MMAP) {
-		c->page = draw_place(op->where, ARENA_PAGES);
-		c->n = min(c->n, ARENA_PAGES - c->page);
-	} else {
-		c->page = ARENA_PAGES + op->where % FLOATS * FLOAT_PAGES;
-		clear_pages(table, c->page, FLOAT_PAGES);
+	if (op->choice / 8 % 2) {
+		/* Whole leaves, to be cut later */
+		c->to -= c->to % model->leaf;
+		c->n = (1 + op->length % 2) * model->leaf;
 	}
-	set_pages(table, c->page, c->n, c->to, c->choice);
+	if (c->kind == MMAP) {
+		c->page = draw_place(model, op->where, arena_pages(model));
+		if (op->choice / 16 % 2)
+			c->page -= c->page % model->leaf;
+		c->to = draw_aligned(model, op->choice / 32, c->to, c->page,
+				     model->bar_pages);
+		c->n = min(c->n, arena_pages(model) - c->page);
+	} else {
+		c->page = float_start(model, op->where % FLOATS);
+		clear_pages(space, c->page, float_pages(model));
+	}
+	c->n = min(c->n, model->bar_pages - c->to);
+	c->populate = op->choice / 256 % 8 == 0;
+
+	vma.page = c->page;
+	vma.n = c->n;
+	vma.bar = c->to;
+	vma.attribute[PROT] = c->choice;
+	set_vma(space, vma);
+	if (needs_tables(space, c->page, c->n) && c->n > TABLE_PAGES)
+		c->populate = false;
 	return 1;
 }
 
@@ -229,83 +490,94 @@ static int step_mmap_refused(struct fuzz_model *model, const struct op *op,
 	return 1;
 }
 
+/* The first page that goes away is read at once: there must be nothing left of it */
+static int gone(struct outcome *want)
+{
+	want[1].error = SIGSEGV;
+	return 2;
+}
+
+/* MUNMAP, and COVER, which maps other memory over it */
 static int step_munmap(struct fuzz_model *model, const struct op *op,
 		       struct command *c, struct outcome *want)
 {
-	struct page *table = model->page[c->process];
-
-	if (!draw_pages(table, op, c))
+	if (!draw_pages(model, op, c))
 		return 0;
-	clear_pages(table, c->page, c->n);
-	return 1;
+	clear_pages(&model->space[c->process], c->page, c->n);
+	return gone(want);
 }
 
 static int step_shrink(struct fuzz_model *model, const struct op *op,
 		       struct command *c, struct outcome *want)
 {
-	struct page *table = model->page[c->process];
-
-	if (!draw_mapped(table, op, c, true))
+	if (!draw_mapped(model, op, c, true))
 		return 0;
-	c->new_n = 1 + op->choice % c->n;
-	clear_pages(table, c->page + c->new_n, c->n - c->new_n);
-	return 1;
+	c->new_n = min(c->n, draw_length(model, op->choice));
+	if (c->new_n == c->n)
+		return 1;
+	clear_pages(&model->space[c->process], c->page + c->new_n,
+		    c->n - c->new_n);
+	return gone(want);
 }
 
 static int step_move(struct fuzz_model *model, const struct op *op,
 		     struct command *c, struct outcome *want)
 {
-	struct page *table = model->page[c->process];
-	struct page moved[BAR_PAGES];
+	struct space *space = &model->space[c->process];
+	struct vma moved;
 
-	if (!draw_mapped(table, op, c, true))
+	if (!draw_mapped(model, op, c, true))
 		return 0;
-	c->to = draw_place(op->to, ARENA_PAGES);
-	c->n = min(c->n, ARENA_PAGES - c->to);
+	moved = *vma_at(space, c->page);
+	if (op->choice % 4 == 1) {
+		/* All of it */
+		c->page = moved.page;
+		c->n = moved.n;
+	}
+	moved.bar += c->page - moved.page;
+	c->to = draw_aligned(model, op->choice / 256,
+			     draw_place(model, op->to, arena_pages(model)),
+			     moved.bar, arena_pages(model));
+	c->n = min(c->n, arena_pages(model) - c->to);
 	c->new_n = op->choice % 4 ? c->n : 1 + op->choice / 4 % c->n;
 	if (c->page + c->n > c->to && c->to + c->new_n > c->page) {
 		want->error = -EINVAL;
 		return 1;
 	}
 
-	memcpy(moved, table + c->page, sizeof(*moved) * c->new_n);
-	clear_pages(table, c->page, c->n);
-	memcpy(table + c->to, moved, sizeof(*moved) * c->new_n);
-	cut(table, c->to);
-	cut(table, c->to + c->new_n);
-	return 1;
+	clear_pages(space, c->page, c->n);
+	moved.page = c->to;
+	moved.n = c->new_n;
+	set_vma(space, moved);
+	return gone(want);
 }
 
 static int step_mremap_refused(struct fuzz_model *model, const struct op *op,
 			       struct command *c, struct outcome *want)
 {
-	if (!draw_mapped(model->page[c->process], op, c, true))
+	if (!draw_mapped(model, op, c, true))
 		return 0;
 	c->choice = op->choice % MREMAP_REFUSALS;
 	c->n = c->choice == DUPLICATE ? 0 : 1;
-	c->new_n = c->choice == GROW ? 1 + draw_length(op->length) : 1;
+	c->new_n = c->choice == GROW ? 1 + draw_length(model, op->length) : 1;
 	want->error = c->choice == DONTUNMAP ? -EINVAL : -EFAULT;
 	return 1;
 }
 
-/* VMAs are split where something changes, and never merged again */
 static int step_mprotect(struct fuzz_model *model, const struct op *op,
 			 struct command *c, struct outcome *want)
 {
-	struct page *table = model->page[c->process];
-	size_t i, end;
+	struct space *space = &model->space[c->process];
 
-	if (!draw_mapped(table, op, c, false))
+	if (!draw_mapped(model, op, c, false))
 		return 0;
 	c->choice = draw_prot(op->choice);
+	if (model->can_key)
+		c->key = op->choice / 8 % KEYS;
 
-	end = c->page + c->n;
-	if (table[c->page].prot != c->choice)
-		cut(table, c->page);
-	if (table[end - 1].prot != c->choice)
-		cut(table, end);
-	for (i = c->page; i < end; i++)
-		table[i].prot = c->choice;
+	change_pages(space, c->page, c->n, PROT, c->choice);
+	if (c->key != SAME_KEY)
+		change_pages(space, c->page, c->n, KEY, c->key == OTHER_KEY);
 	return 1;
 }
 
@@ -315,50 +587,94 @@ static int step_madvise(struct fuzz_model *model, const struct op *op,
 	static const struct {
 		int advice;
 		int error;
+		enum attribute changes;
+		unsigned char value;
 	} advices[] = {
-		{ MADV_DONTFORK, 0 },
-		{ MADV_DOFORK, -EINVAL },
-		{ MADV_DONTNEED, -EINVAL },
-		{ MADV_WILLNEED, 0 },
-		{ MADV_COLD, -EINVAL },
-		{ MADV_POPULATE_READ, -EINVAL },
+		{ MADV_DONTFORK, 0, DONTFORK, true },
+		{ MADV_DONTFORK, 0, DONTFORK, true },
+		{ MADV_DOFORK, -EINVAL, ATTRIBUTES },
+		{ MADV_RANDOM, 0, READAHEAD, MADV_RANDOM },
+		{ MADV_SEQUENTIAL, 0, READAHEAD, MADV_SEQUENTIAL },
+		{ MADV_NORMAL, 0, READAHEAD, MADV_NORMAL },
+		{ MADV_NORMAL, 0, READAHEAD, MADV_NORMAL },
+		{ MADV_HUGEPAGE, 0, HUGE, MADV_HUGEPAGE },
+		{ MADV_HUGEPAGE, 0, HUGE, MADV_HUGEPAGE },
+		{ MADV_NOHUGEPAGE, 0, HUGE, MADV_NOHUGEPAGE },
+		{ MADV_DONTDUMP, 0, ATTRIBUTES },
+		{ MADV_DODUMP, -EINVAL, ATTRIBUTES },
+		{ MADV_DONTNEED, -EINVAL, ATTRIBUTES },
+		{ MADV_WILLNEED, 0, ATTRIBUTES },
+		{ MADV_COLD, -EINVAL, ATTRIBUTES },
+		{ MADV_POPULATE_READ, 0, ATTRIBUTES },
+		{ MADV_POPULATE_READ, 0, ATTRIBUTES },
+		{ MADV_POPULATE_WRITE, 0, ATTRIBUTES },
 	};
-	struct page *table = model->page[c->process];
-	size_t i, end;
+	struct space *space = &model->space[c->process];
+	size_t i;
+	int needed;
 
-	if (!draw_mapped(table, op, c, false))
+	if (!draw_mapped(model, op, c, false))
 		return 0;
 	i = op->choice % ARRAY_SIZE(advices);
 	c->choice = advices[i].advice;
 	want->error = advices[i].error;
-	if (c->choice != MADV_DONTFORK)
+	if (advices[i].changes != ATTRIBUTES)
+		change_pages(space, c->page, c->n, advices[i].changes,
+			     advices[i].value);
+
+	if (c->choice != MADV_POPULATE_READ && c->choice != MADV_POPULATE_WRITE)
 		return 1;
 
-	end = c->page + c->n;
-	if (!table[c->page].dontfork)
-		cut(table, c->page);
-	if (!table[end - 1].dontfork)
-		cut(table, end);
-	for (i = c->page; i < end; i++)
-		table[i].dontfork = true;
+	if (needs_tables(space, c->page, c->n))
+		c->n = min(c->n, TABLE_PAGES);
+	needed = c->choice == MADV_POPULATE_READ ? PROT_READ : PROT_WRITE;
+	if (!model->can_populate || !answers(model) ||
+	    !permits(model, space, c->page, c->n, needed))
+		want->error = -EINVAL;
 	return 1;
+}
+
+static int step_mbind(struct fuzz_model *model, const struct op *op,
+		      struct command *c, struct outcome *want)
+{
+	if (!model->can_bind || !draw_mapped(model, op, c, false))
+		return 0;
+	c->choice = op->choice % 2;
+	change_pages(&model->space[c->process], c->page, c->n, MEMPOLICY,
+		     c->choice);
+	return 1;
+}
+
+/* Nothing comes of it, neither good nor bad */
+static int step_mlock(struct fuzz_model *model, const struct op *op,
+		      struct command *c, struct outcome *want)
+{
+	c->choice = op->choice % 2;
+	return draw_mapped(model, op, c, false);
+}
+
+static int step_clear_refs(struct fuzz_model *model, const struct op *op,
+			   struct command *c, struct outcome *want)
+{
+	return model->can_clear;
 }
 
 static int step_fork(struct fuzz_model *model, const struct op *op,
 		     struct command *c, struct outcome *want)
 {
-	struct page *child;
+	struct space *space, *child;
 	size_t i;
 
 	for (c->to = 0; model->alive[c->to]; c->to++)
 		if (c->to == PROCESSES - 1)
 			return 0;
 
-	child = model->page[c->to];
-	memcpy(child, model->page[c->process], sizeof(model->page[0]));
-	for (i = 0; i < PAGES; i++)
-		if (child[i].dontfork)
-			clear_pages(child, i, 1);
+	space = &model->space[c->process];
+	child = &model->space[c->to];
+	child->n = 0;
+	for (i = 0; i < space->n; i++)
+		if (!space->vma[i].attribute[DONTFORK])
+			child->vma[child->n++] = space->vma[i];
 	model->alive[c->to] = true;
 	return 1;
 }
@@ -414,6 +730,8 @@ static int step_low_power(struct fuzz_model *model, const struct op *op,
 static int step_policy(struct fuzz_model *model, const struct op *op,
 		       struct command *c, struct outcome *want)
 {
+	if (!model->can_policy)
+		return 0;
 	c->choice = op->choice % 2;
 	model->ones = c->choice;
 	model->written = ALL_ONES;
@@ -434,17 +752,18 @@ static int step_reset(struct fuzz_model *model, const struct op *op,
 static int step_dma_map(struct fuzz_model *model, const struct op *op,
 			struct command *c, struct outcome *want)
 {
-	const struct page *table = model->page[c->process];
+	struct space *space = &model->space[c->process];
 	size_t i, slot = DMA_MAPS;
 
-	if (!draw_pages(table, op, c))
+	if (!draw_pages(model, op, c))
 		return 0;
+	if (!model->can_populate)
+		c->n = min(c->n, DMA_PAGES);
+	else if (needs_tables(space, c->page, c->n))
+		c->n = min(c->n, TABLE_PAGES);
 	c->to = op->choice % IOVA_PAGES;
-	for (i = 0; i < c->n; i++)
-		if (table[c->page + i].bar < 0 ||
-		    !(table[c->page + i].prot & PROT_WRITE))
-			want->error = -EFAULT;
-	if (!answers(model))
+	if (!answers(model) ||
+	    !permits(model, space, c->page, c->n, PROT_WRITE))
 		want->error = -EFAULT;
 
 	for (i = 0; i < DMA_MAPS; i++) {
@@ -476,7 +795,7 @@ static int step_dma_unmap(struct fuzz_model *model, const struct op *op,
 		c->n = model->dma[i].n;
 	} else {
 		c->to = op->to % IOVA_PAGES;
-		c->n = draw_length(op->length);
+		c->n = draw_length(model, op->length);
 	}
 
 	for (i = 0; i < DMA_MAPS; i++) {
@@ -505,11 +824,15 @@ static int (* const steps[])(struct fuzz_model *model, const struct op *op,
 	[MMAP_ANYWHERE] = step_mmap,
 	[MMAP_REFUSED] = step_mmap_refused,
 	[MUNMAP] = step_munmap,
+	[COVER] = step_munmap,
 	[SHRINK] = step_shrink,
 	[MOVE] = step_move,
 	[MREMAP_REFUSED] = step_mremap_refused,
 	[MPROTECT] = step_mprotect,
 	[MADVISE] = step_madvise,
+	[MBIND] = step_mbind,
+	[MLOCK] = step_mlock,
+	[CLEAR_REFS] = step_clear_refs,
 	[FORK] = step_fork,
 	[EXIT] = step_exit,
 	[DECODE] = step_decode,
@@ -521,23 +844,68 @@ static int (* const steps[])(struct fuzz_model *model, const struct op *op,
 	[DMA_UNMAP] = step_dma_unmap,
 };
 
-void fuzz_model_init(struct fuzz_model *model)
+/* All pages of a small BAR, of a large one those where leaves meet, and some more */
+static void draw_sample(struct fuzz_model *model)
 {
+	static const size_t near[] = {
+		0, 1, 2, SMALL_LEAF - 1, SMALL_LEAF, SMALL_LEAF + 1
+	};
+	size_t quarter = model->leaf / 4;
+	size_t page, i;
+
+	if (model->bar_pages <= SAMPLES) {
+		for (page = 0; page < model->bar_pages; page++)
+			model->sample[model->samples++].page = page;
+		return;
+	}
+	for (page = 0; page + quarter <= model->bar_pages; page += quarter) {
+		for (i = 0; i < ARRAY_SIZE(near); i++)
+			model->sample[model->samples++].page = page + near[i];
+		for (i = 1; i < 8; i++)
+			model->sample[model->samples++].page =
+				page + i * (quarter / 8) + page / quarter * i;
+		for (i = ARRAY_SIZE(near) - 1; i; i--)
+			model->sample[model->samples++].page =
+				page + quarter - near[i];
+	}
+}
+
+void fuzz_model_init(struct fuzz_model *model, size_t bar_pages)
+{
+	model->leaf = bar_pages < 2 * LARGE_LEAF ? SMALL_LEAF : LARGE_LEAF;
+	model->bar_pages = min(bar_pages, BAR_LEAVES * model->leaf);
 	model->decode = true;
 	model->written = ALL_ONES;
 	model->alive[0] = true;
-	clear_pages(model->page[0], 0, PAGES);
+	draw_sample(model);
 }
+
+/* What an operation may add to the VMAs of a process: two cuts here, two there */
+#define VMAS_ADDED 4
 
 int fuzz_model_step(struct fuzz_model *model, const struct op *op,
 		    struct command *command, struct outcome *want)
 {
 	int outcomes, process = op->who % PROCESSES;
+	struct space *space;
 
 	while (!model->alive[process])
 		process = (process + 1) % PROCESSES;
 	*command = (struct command){ .kind = op->kind, .process = process };
 	memset(want, 0, READ_PAGES * sizeof(*want));
+
+	space = &model->space[process];
+	if (space->n + VMAS_ADDED > VMAS) {
+		/* Make room */
+		size_t page = space->vma[op->where % space->n].page;
+
+		command->kind = MUNMAP;
+		command->page = float_start(model, page_float(model, page));
+		command->n = room_end(model, page) - command->page;
+		clear_pages(space, command->page, command->n);
+		return gone(want);
+	}
+
 	outcomes = steps[op->kind](model, op, command, want);
 	if (answers(model))
 		model->written = ALL_ONES;
@@ -560,6 +928,9 @@ void command_print(const struct command *c, char *text, size_t size)
 	};
 	static const char * const resets[] = {
 		"VFIO_DEVICE_RESET", "function-level reset", "reset from sysfs"
+	};
+	static const char * const keys[] = {
+		"", ", with a protection key", ", without a protection key"
 	};
 	size_t used, last = c->page + c->n - 1;
 
@@ -584,15 +955,20 @@ void command_print(const struct command *c, char *text, size_t size)
 	case MMAP:
 	case MMAP_ANYWHERE:
 		snprintf(text, size,
-			 "mmap pages %zu..%zu, BAR from page %zu, %s%s",
+			 "mmap pages %zu..%zu, BAR from page %zu, %s%s%s",
 			 c->page, last, c->to, prot_name(c->choice),
-			 c->kind == MMAP ? ", fixed" : "");
+			 c->kind == MMAP ? ", fixed" : "",
+			 c->populate ? ", populated" : "");
 		break;
 	case MMAP_REFUSED:
 		snprintf(text, size, "mmap, %s", refused_mmap[c->choice]);
 		break;
 	case MUNMAP:
 		snprintf(text, size, "munmap pages %zu..%zu", c->page, last);
+		break;
+	case COVER:
+		snprintf(text, size, "mmap pages %zu..%zu, anonymous, fixed",
+			 c->page, last);
 		break;
 	case SHRINK:
 		snprintf(text, size, "mremap pages %zu..%zu, %zu stay", c->page,
@@ -607,12 +983,23 @@ void command_print(const struct command *c, char *text, size_t size)
 			 refused_mremap[c->choice]);
 		break;
 	case MPROTECT:
-		snprintf(text, size, "mprotect pages %zu..%zu, %s", c->page,
-			 last, prot_name(c->choice));
+		snprintf(text, size, "mprotect pages %zu..%zu, %s%s", c->page,
+			 last, prot_name(c->choice), keys[c->key]);
 		break;
 	case MADVISE:
 		snprintf(text, size, "madvise pages %zu..%zu, advice %u",
 			 c->page, last, c->choice);
+		break;
+	case MBIND:
+		snprintf(text, size, "mbind pages %zu..%zu to %s", c->page,
+			 last, c->choice ? "node 0" : "the default");
+		break;
+	case MLOCK:
+		snprintf(text, size, "%s pages %zu..%zu",
+			 c->choice ? "mlock" : "munlock", c->page, last);
+		break;
+	case CLEAR_REFS:
+		snprintf(text, size, "clear the soft-dirty bits");
 		break;
 	case FORK:
 		snprintf(text, size, "fork process %zu", c->to);

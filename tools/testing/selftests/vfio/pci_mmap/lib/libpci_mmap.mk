@@ -11,6 +11,7 @@ LIBPCI_MMAP_C += fail_nth.c
 LIBPCI_MMAP_C += fuzz_model.c
 LIBPCI_MMAP_C += qemu.c
 LIBPCI_MMAP_C += reader_pool.c
+LIBPCI_MMAP_C += samples.c
 LIBPCI_MMAP_C += sysfs.c
 
 LIBPCI_MMAP := $(OUTPUT)/lib/libpci_mmap.a

@@ -11,11 +11,16 @@
 /* What a read of a BAR gives where nobody answers */
 #define ALL_ONES 0xffffffff
 
-/* Access memory; return 0, or the signal that the access raised */
+/*
+ * Access memory; return 0, or the signal that the access raised, or that ended it:
+ * alarm() does, before or while a fault is repeated for ever
+ */
 int try_read(const void *addr, uint32_t *value);
 int try_write(void *addr, uint32_t value);
 /* Read a word of each page; return how many page faults that took, -1 for a signal */
 long touch_pages(const void *map, size_t size);
+/* The same of a page every @step bytes */
+long touch_every(const void *map, size_t size, size_t step);
 /* What the page tables of this process take, in bytes; -1 if it does not show */
 long page_tables(void);
 

@@ -11,24 +11,19 @@
  * struct debugfs_mappings - What maps a device
  * @listed: number of VMAs on the list
  * @bytes: how much of the BAR they map together
- * @populated: how many of the listed ones have been populated since the last zap
+ * @own: how many of the listed ones are said to belong to this process
  * @unlisted: number of VMAs that got no entry
  * @policy: what an access gets while the device does not answer
  */
 struct debugfs_mappings {
 	unsigned int listed;
 	size_t bytes;
-	unsigned int populated;
+	unsigned int own;
 	unsigned int unlisted;
 	char policy[16];
 };
 
 /* Return 0, or a negative errno: -ENOENT if the kernel does not tell */
 int debugfs_read(struct debugfs_mappings *mappings, const char *bdf);
-/*
- * Wait until all that is listed is populated: 0, or -ETIMEDOUT. A kernel that does
- * not tell does not populate either, and there is nothing to wait for.
- */
-int debugfs_wait_populated(const char *bdf);
 
 #endif /* PCI_MMAP_DEBUGFS_H */

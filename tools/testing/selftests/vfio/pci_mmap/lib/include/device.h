@@ -10,8 +10,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* The smaller of the huge leaves */
+/* The huge leaves */
 #define LEAF (2UL << 20)
+#define GIB_LEAF (512 * LEAF)
 
 /**
  * struct device - An open device
@@ -49,11 +50,15 @@ int device_open(struct device *dev, const char *bdf, int container, int group);
  */
 int device_open_beside(struct device *dev, const char *bdf);
 void device_close(struct device *dev);
+/* The character device of its own that a device has, not bound to an iommufd; or -1 */
+int cdev_open(const char *bdf);
 
 /* Map part of the BAR; MAP_FAILED and errno as mmap() */
 void *device_map(struct device *dev, size_t size, off_t offset);
 /* Map all of the BAR at an address where no leaf larger than a page fits */
 void *device_map_misaligned(struct device *dev);
+/* The largest leaf that a mapping of @size has room for, and that the CPU has */
+size_t largest_leaf(size_t size);
 /* Fill the BAR with what device_word() gives; -ENOTTY if it does not keep it */
 int device_fill(struct device *dev, void *map);
 /* Physical address of the BAR, or 0 */
