@@ -97,7 +97,7 @@ boot() {
 		-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off \
 		-device intel-iommu,intremap=on,aw-bits=48 "${devices[@]}" \
 		-kernel "$kernel/bzImage" -initrd "$tmp/initramfs" \
-		-append "console=ttyS0 panic=-1 intel_iommu=on ${APPEND-}" \
+		-append "console=ttyS0 panic=-1 no_timer_check intel_iommu=on ${APPEND-}" \
 		-serial file:"$log" -serial stdio \
 		-chardev pipe,id=monitor,path="$tmp/monitor" -mon chardev=monitor </dev/null |
 		sed -u 's/\r//g' | tee "$tmp/output" |

@@ -34,6 +34,8 @@ struct vfio_pci_zap {
  * @vdev: the device, fixed for the life of the entry
  * @vma: the VMA, fixed for the life of the entry; NULL in the stand-in
  * @node: place in &vfio_pci_mmap_list.head, covered by its lock
+ * @next: address behind the pages that the last fault has mapped, where it did so by
+ *	  pages; no lock covers it
  *
  * &vm_area_struct.vm_private_data points here. The VMA owns its entry: mmap()
  * or vm_ops->open creates it, vm_ops->close frees it.
@@ -42,6 +44,7 @@ struct vfio_pci_mmap {
 	struct vfio_pci_core_device	*vdev;
 	struct vm_area_struct		*vma;
 	struct list_head		node;
+	unsigned long			next;
 };
 
 /**

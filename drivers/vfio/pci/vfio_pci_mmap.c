@@ -18,8 +18,9 @@
  * that comes and goes by the same rules: see vfio_pci_mmap_ones.c.
  *
  * A fault maps the largest leaf that the VMA, its address and the physical address
- * allow. Where only pages fit, it fills the page table as far as the VMA goes. mmap()
- * chooses an address at which the largest leaves fit: see vfio_pci_mmap_place.c.
+ * allow. Where only pages fit, it maps the 64 KiB around, or, if the task goes through
+ * the BAR in order, fills the page table as far as the VMA goes. mmap() chooses an
+ * address at which the largest leaves fit: see vfio_pci_mmap_place.c.
  *
  * A VMA belongs to its mm, its entry on the device's list to the VMA (see
  * vfio_pci_mmap_list.c). The device and its inode outlive both: vm_file holds
@@ -41,6 +42,7 @@
 
 #include <linux/mm.h>
 #include <linux/rwsem.h>
+#include <linux/sizes.h>
 
 #include "vfio_pci_mmap.h"
 #include "vfio_pci_mmap_block.h"
@@ -68,14 +70,25 @@ static unsigned long vfio_pci_mmap_pfn(struct vfio_pci_core_device *vdev,
 			(pos & VFIO_PCI_OFFSET_MASK));
 }
 
-/* What of the VMA is in the same page table as the fault: address and pages */
-static unsigned long vfio_pci_mmap_table(struct vm_fault *vmf,
-					 unsigned long *start)
+/*
+ * Which pages to map where only pages fit: address and number. A task that begins at
+ * the start of the VMA, or goes on where the last fault ended, gets the page table
+ * filled. To fill it for a task that touches a page here and there would make the zap
+ * dearer: it costs by entry. No lock covers entry->next: a stale one costs a fault.
+ */
+static unsigned long vfio_pci_mmap_window(struct vm_fault *vmf,
+					  unsigned long *start)
 {
 	struct vm_area_struct *vma = vmf->vma;
-	unsigned long last = min(vma->vm_end - 1, vmf->address | ~PMD_MASK);
+	struct vfio_pci_mmap *entry = vma->vm_private_data;
+	unsigned long mask = ~(SZ_64K - 1UL), last;
 
-	*start = max(vma->vm_start, vmf->address & PMD_MASK);
+	if (vmf->address == vma->vm_start ||
+	    vmf->address == READ_ONCE(entry->next))
+		mask = PMD_MASK;
+	last = min(vma->vm_end - 1, vmf->address | ~mask);
+	*start = max(vma->vm_start, vmf->address & mask);
+	WRITE_ONCE(entry->next, last + 1);
 	return ((last - *start) >> PAGE_SHIFT) + 1;
 }
 
@@ -107,16 +120,11 @@ static vm_fault_t vfio_pci_insert(struct vfio_pci_core_device *vdev,
 {
 	unsigned int bar =
 		VFIO_PCI_OFFSET_TO_INDEX((u64)vmf->vma->vm_pgoff << PAGE_SHIFT);
-	vm_fault_t ret = 0;
+	vm_fault_t ret;
 
 	lockdep_assert_held_read(&vdev->memory_lock);
 
-	/* The PCI core may wait for block.lock: do not wait for memory with it */
-	if (!order)
-		ret = vmf_prealloc_pte(vmf);
-	if (ret)
-		return ret;
-
+	/* The PCI core may wait for it: nothing below allocates */
 	down_read(&vdev->block.lock);
 	if (vfio_pci_blocked(vdev)) {
 		/* It was not when the fault looked: let it fault again, and wait */
@@ -145,9 +153,9 @@ static vm_fault_t vfio_pci_insert(struct vfio_pci_core_device *vdev,
  * Context: In a fault, with &vfio_pci_core_device.memory_lock held for read.
  * May sleep.
  * Return: VM_FAULT_NOPAGE once mapped, and with nothing mapped while the device
- * is blocked; VM_FAULT_SIGBUS if @pfn cannot be mapped, or the device is not
- * accessible and the policy is to say so; VM_FAULT_FALLBACK if there is no leaf of
- * that size; VM_FAULT_OOM if there is no memory for a page table.
+ * is blocked, until when the task takes the fault again; VM_FAULT_SIGBUS if @pfn
+ * cannot be mapped, or the device is not accessible and the policy is to say so;
+ * VM_FAULT_FALLBACK if there is no leaf of that size.
  */
 vm_fault_t vfio_pci_vmf_insert_pfn(struct vfio_pci_core_device *vdev,
 				   struct vm_fault *vmf, unsigned long pfn,
@@ -174,7 +182,7 @@ static vm_fault_t vfio_pci_mmap_huge_fault(struct vm_fault *vmf,
 		return VM_FAULT_FALLBACK;
 
 	if (!order)
-		nr = vfio_pci_mmap_table(vmf, &addr);
+		nr = vfio_pci_mmap_window(vmf, &addr);
 	pgoff = vfio_pci_mmap_pgoff(vma, addr);
 	pfn = vfio_pci_mmap_pfn(vdev, pgoff);
 	if (!IS_ALIGNED(pfn, 1UL << order))

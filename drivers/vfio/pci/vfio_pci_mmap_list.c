@@ -75,6 +75,7 @@ static int vfio_pci_mmap_list_insert(struct vfio_pci_core_device *vdev,
 
 	entry->vdev = vdev;
 	entry->vma = vma;
+	entry->next = 0;
 
 	mutex_lock(&list->lock);
 	list_add_tail(&entry->node, &list->head);

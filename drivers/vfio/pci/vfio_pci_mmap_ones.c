@@ -177,7 +177,7 @@ int vfio_pci_ones_feature(struct vfio_pci_core_device *vdev, u32 flags,
  * @order: size of the leaf that would fit
  *
  * Context: In a fault, with memory_lock and &vfio_pci_block.lock held for read, the
- * device not blocked, after vmf_prealloc_pte() if @order is 0. Does not sleep.
+ * device not blocked. Does not sleep.
  * Return: VM_FAULT_NOPAGE once mapped; VM_FAULT_FALLBACK if @order is not 0;
  * VM_FAULT_SIGBUS if that is the policy, the fault is on behalf of another task, or
  * @bar is not a BAR.

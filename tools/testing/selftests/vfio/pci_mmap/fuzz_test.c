@@ -51,6 +51,9 @@
 #define SHRINK_SECONDS 100
 /* How many of the last operations to try alone, before all: each time so many more */
 #define TAIL_GROWTH 8
+/* How many seconds an operation may take, and while shrinking */
+#define PATIENCE_RUN 60
+#define PATIENCE_SHRINK 20
 /* After how many operations to say so */
 #define PROGRESS 500
 #define IOVA 0x100000000ULL
@@ -84,6 +87,7 @@ enum loud { QUIET, HOW_FAR, EACH };
  * @room_pages: how large they are
  * @key: a protection key that permits all, or -1
  * @taint: of the kernel, when the run began
+ * @patience: how many seconds an operation may take
  */
 struct bench {
 	struct fuzz_model model;
@@ -97,6 +101,7 @@ struct bench {
 	size_t room_pages[PROCESSES][1 + FLOATS];
 	int key;
 	long taint;
+	int patience;
 };
 
 /**
@@ -444,7 +449,7 @@ static bool command_run(struct bench *bench, char *why, size_t size)
 		bench->pid[process] = 0;
 		return true;
 	}
-	for (seconds = 0; seconds < 60; seconds++) {
+	for (seconds = 0; seconds < bench->patience; seconds++) {
 		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_sec++;
 		if (!sem_timedwait(&bench->done, &until))
@@ -595,7 +600,7 @@ static int bench_device(struct fuzz_model *model, const char *bdf)
 	return 0;
 }
 
-static struct bench *bench_create(const char *bdf)
+static struct bench *bench_create(const char *bdf, int patience)
 {
 	struct bench *bench;
 	size_t arena, leaf;
@@ -623,6 +628,7 @@ static struct bench *bench_create(const char *bdf)
 	bench->room[0][0] = (void *)((arena + leaf - 1) & -leaf);
 
 	bench->taint = taint();
+	bench->patience = patience;
 	for (i = 0; i < PROCESSES; i++)
 		sem_init(&bench->turn[i], 1, 0);
 	sem_init(&bench->done, 1, 0);
@@ -716,7 +722,8 @@ static struct verdict run(const char *bdf, const struct op *ops,
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		bench = bench_create(bdf);
+		bench = bench_create(bdf, loud == QUIET ? PATIENCE_SHRINK :
+							  PATIENCE_RUN);
 		bench_run(bench, ops, list, n, loud, verdict);
 		bench_destroy(bench);
 		fflush(NULL);

@@ -119,6 +119,7 @@ static void *map_bar(struct device *dev, bool misaligned, size_t size, int prot,
 		addr = device_map_misaligned(dev);
 		if (addr == MAP_FAILED)
 			return addr;
+		munmap(addr, dev->bar_size);
 		flags |= MAP_FIXED;
 	}
 	return mmap(addr, size, prot, flags, dev->fd, dev->bar_offset);
@@ -359,19 +360,21 @@ TEST_F_TIMEOUT(populate, not_by_mlock, 120)
 	EXPECT_LT(0, touch(map, self->size));
 }
 
-TEST_F_TIMEOUT(populate, bears_mlockall, 120)
+TEST_F_TIMEOUT(populate, not_by_mlockall, 120)
 {
-	void *map = MAP_BAR(RW, 0);
+	void *before = MAP_BAR(RW, 0), *after;
 	int i;
 
 	for (i = 0; i < 2; i++) {
 		EXPECT_EQ(0, decode_set(&self->dev, i, 2));
 		EXPECT_EQ(0, mlockall(MCL_CURRENT));
 		EXPECT_EQ(0, mlockall(MCL_CURRENT | MCL_FUTURE));
-		map = MAP_BAR(RW, 0);
+		after = MAP_BAR(RW, 0);
 		EXPECT_EQ(0, munlockall());
 	}
-	EXPECT_LT(-1, touch(map, self->size));
+	/* What was not mapped takes faults */
+	EXPECT_LT(0, touch(before, self->size));
+	EXPECT_LT(0, touch(after, self->size));
 }
 
 struct toggler {
@@ -396,7 +399,7 @@ static void *toggle_loop(void *arg)
 /* Where the device goes off meanwhile, as if it had been off */
 TEST_F_TIMEOUT(populate, against_toggles, 120)
 {
-	size_t size = self->size < 16 * TABLE ? self->size : 16 * TABLE;
+	size_t size = self->size < 4 * TABLE ? self->size : 4 * TABLE;
 	struct toggler toggler = { .dev = &self->dev };
 	void *map = MAP_BAR(RW, 0);
 	int i, populated = 0;

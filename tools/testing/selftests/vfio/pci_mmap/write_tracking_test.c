@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Accesses to a BAR whose writes are tracked: by soft-dirty bits or by userfaultfd
+ * Accesses to a BAR whose writes are tracked
  *
- * Either has leaves inserted read-only. The first write to one has to make it
- * writable, and an access to what userfaultfd has marked has to end.
+ * Soft-dirty bits have leaves inserted read-only: the first write to one has to make
+ * it writable. userfaultfd refuses a BAR.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -121,15 +121,6 @@ FIXTURE(uffd)
 	int fd;
 };
 
-FIXTURE_VARIANT(uffd)
-{
-	size_t leaf;
-};
-
-FIXTURE_VARIANT_ADD(uffd, leaf_4k) { .leaf = 4096 };
-FIXTURE_VARIANT_ADD(uffd, leaf_2m) { .leaf = LEAF };
-FIXTURE_VARIANT_ADD(uffd, leaf_1g) { .leaf = GIB_LEAF };
-
 FIXTURE_SETUP(uffd)
 {
 	struct uffdio_api api = {
@@ -140,7 +131,7 @@ FIXTURE_SETUP(uffd)
 	self->fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
 	if (self->fd < 0 || ioctl(self->fd, UFFDIO_API, &api))
 		SKIP(return, "no userfaultfd that tracks writes by itself");
-	open_and_map(_metadata, &self->dev, &self->samples, variant->leaf);
+	open_and_map(_metadata, &self->dev, &self->samples, LEAF);
 }
 
 FIXTURE_TEARDOWN(uffd)
@@ -149,72 +140,17 @@ FIXTURE_TEARDOWN(uffd)
 	close(self->fd);
 }
 
-static int uffd_protect(int uffd, struct samples *samples, off_t offset, size_t size,
-			bool on)
+/* The mm has no way to mark a page that a driver maps by pfn */
+TEST_F(uffd, refuses_bar)
 {
-	struct uffdio_writeprotect arg = {
-		.range = { (uintptr_t)samples->map + offset, size },
-		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
-	};
-
-	return ioctl(uffd, UFFDIO_WRITEPROTECT, &arg) ? -errno : 0;
-}
-
-/* Part of a mapping protected: while there are leaves, while there are none, before fork() */
-static void protect_part(struct __test_metadata *_metadata, int uffd, struct samples *samples,
-			 off_t offset, size_t size)
-{
-	struct samples_child child;
-	const char *wrong;
-
-	ASSERT_EQ(0, uffd_protect(uffd, samples, offset, size, true));
-	ASSERT_SAMPLES(samples, true);
-
-	ASSERT_EQ(0, decode_set(samples->dev, false, 2));
-	ASSERT_EQ(0, uffd_protect(uffd, samples, offset, size, true));
-	ASSERT_SAMPLES(samples, false);
-	ASSERT_EQ(0, decode_set(samples->dev, true, 2));
-	ASSERT_SAMPLES(samples, true);
-
-	ASSERT_EQ(0, uffd_protect(uffd, samples, offset, size, true));
-	ASSERT_EQ(0, samples_fork(samples, &child));
-	wrong = samples_wrong_in_child(samples, &child, true);
-	EXPECT_EQ(NULL, wrong)
-		TH_LOG("in a child: %s", wrong);
-	samples_end_child(&child);
-
-	ASSERT_EQ(0, uffd_protect(uffd, samples, offset, size, false));
-	ASSERT_SAMPLES(samples, true);
-}
-
-/* Linux 6.7 takes a BAR, until a later one refuses all that maps pfns */
-TEST_F_TIMEOUT(uffd, is_refused_or_read_and_written, 120)
-{
-	struct samples *samples = &self->samples;
 	struct uffdio_register reg = {
-		.range = { (uintptr_t)samples->map, samples->size },
+		.range = { (uintptr_t)self->samples.map, self->samples.size },
 		.mode = UFFDIO_REGISTER_MODE_WP,
 	};
-	size_t page = getpagesize();
 
-	if (ioctl(self->fd, UFFDIO_REGISTER, &reg)) {
-		ASSERT_EQ(EINVAL, errno);
-		ASSERT_SAMPLES(samples, true);
-		return;
-	}
-
-	ASSERT_SAMPLES(samples, true);
-	ASSERT_EQ(0, empty(&self->dev));
-	ASSERT_SAMPLES(samples, true);
-	protect_part(_metadata, self->fd, samples, page, page);
-	protect_part(_metadata, self->fd, samples, 2 * LEAF - page, LEAF);
-	protect_part(_metadata, self->fd, samples, 0, samples->size);
-
-	ASSERT_EQ(0, uffd_protect(self->fd, samples, 0, samples->size, true));
-	ASSERT_EQ(0, ioctl(self->fd, UFFDIO_UNREGISTER, &reg.range));
-	ASSERT_SAMPLES(samples, true);
-	ASSERT_EQ(0, empty(&self->dev));
-	ASSERT_SAMPLES(samples, true);
+	ASSERT_EQ(-1, ioctl(self->fd, UFFDIO_REGISTER, &reg));
+	ASSERT_EQ(EINVAL, errno);
+	ASSERT_SAMPLES(&self->samples, true);
 }
 
 int main(int argc, char **argv)

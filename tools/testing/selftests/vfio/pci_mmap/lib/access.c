@@ -61,11 +61,11 @@ int try_write(void *addr, uint32_t value)
 long touch_every(const void *map, size_t size, size_t step)
 {
 	struct rusage before, after;
-	uint32_t value;
+	uint32_t value = 0;
 	size_t offset;
 
 	/* Once for the pages that the measuring needs */
-	try_read(&after, &value);
+	try_read(&value, &value);
 	getrusage(RUSAGE_THREAD, &after);
 	getrusage(RUSAGE_THREAD, &before);
 	for (offset = 0; offset < size; offset += step) {

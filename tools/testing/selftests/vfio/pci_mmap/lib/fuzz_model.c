@@ -388,7 +388,11 @@ static int step_access(struct fuzz_model *model, const struct op *op,
 	if (vma)
 		c->page = sampled_page(model, vma, c->page);
 	c->n = c->kind == READ ? min(c->n, READ_PAGES) : 1;
-	c->n = min(c->n, room_end(model, c->page) - c->page);
+	/* Beyond a float may be anything */
+	if (page_float(model, c->page) < 0)
+		c->n = min(c->n, arena_pages(model) - c->page);
+	else
+		c->n = run_length(model, space, c->page, c->n, false);
 	c->choice = op->choice;
 	needed = c->kind == READ ? PROT_READ : PROT_WRITE;
 
