@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -533,18 +534,35 @@ FIXTURE_TEARDOWN(fault)
 	device_close(&self->dev);
 }
 
-TEST_F_TIMEOUT(fault, maps_table, 120)
+/* For a task that goes through the BAR in order */
+TEST_F(fault, maps_table)
 {
-	size_t tables = self->size / TABLE + 1;
+	size_t size = self->size < 4 * TABLE ? self->size : 4 * TABLE;
+	size_t tables = size / TABLE + 1;
 	void *map = device_map_misaligned(&self->dev);
 
 	ASSERT_NE(MAP_FAILED, map);
-	EXPECT_GE(tables, touch(map, self->size));
+	EXPECT_GE(tables, touch_pages(map, size));
 
 	/* On again, with page tables that are there, and empty */
 	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
 	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
-	EXPECT_GE(tables, touch(map, self->size));
+	EXPECT_GE(tables, touch_pages(map, size));
+}
+
+/* For one that touches a page somewhere: a zap has to take away what was mapped */
+TEST_F(fault, maps_64k_around)
+{
+	size_t around = 16 * self->page;
+	void *map = device_map_misaligned(&self->dev);
+	uint32_t value;
+
+	ASSERT_NE(MAP_FAILED, map);
+	map = (void *)(((uintptr_t)map + self->size / 2) & ~(around - 1));
+	ASSERT_EQ(0, try_read(map + 5 * self->page, &value));
+	EXPECT_EQ(0, touch_pages(map, around));
+	EXPECT_EQ(1, touch_pages(map - self->page, self->page));
+	EXPECT_EQ(0, touch_pages(map - around, around));
 }
 
 /* A fault at either end of a VMA stays within the VMA */
@@ -560,6 +578,63 @@ TEST_F(fault, stays_in_window)
 	EXPECT_GE(1, touch_pages(map + window, window));
 	EXPECT_EQ(SIGSEGV, try_read(map + window - self->page, &value));
 	EXPECT_EQ(SIGSEGV, try_read(map + 2 * window, &value));
+}
+
+static void stay_on_first_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static volatile bool populating;
+
+static void *populate_last_page(void *end)
+{
+	stay_on_first_cpu();
+	while (populating)
+		madvise(end - getpagesize(), getpagesize(), MADV_POPULATE_READ);
+	return NULL;
+}
+
+/*
+ * While a leaf is populated, it goes, and a page table takes its place. What populates
+ * may be at any point of its way: it is on the same CPU, and at a lower priority.
+ */
+TEST_F_TIMEOUT(fault, puts_table_where_leaf_is_populated, 120)
+{
+	struct sched_param fifo = { .sched_priority = 1 }, other = {};
+	size_t leaf = largest_leaf(self->size);
+	struct timespec nap = {};
+	pthread_t thread;
+	uint32_t value;
+	void *map;
+	int i;
+
+	map = device_map(&self->dev, leaf, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	stay_on_first_cpu();
+	populating = true;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, populate_last_page, map + leaf));
+	ASSERT_EQ(0, sched_setscheduler(0, SCHED_FIFO, &fifo));
+	for (i = 0; i < 1000; i++) {
+		/* No page table yet: so a leaf it is */
+		ASSERT_EQ(map, mmap(map, leaf, RW, MAP_SHARED | MAP_FIXED, self->dev.fd,
+				    self->dev.bar_offset));
+		EXPECT_EQ(0, try_read(map, &value));
+		nap.tv_nsec = 20000 + random() % 200000;
+		prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+		nanosleep(&nap, NULL);
+		EXPECT_EQ(0, decode_set(&self->dev, false, 2));
+		EXPECT_EQ(0, decode_set(&self->dev, true, 2));
+		EXPECT_EQ(0, try_read(map, &value));
+		prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
+	}
+	populating = false;
+	ASSERT_EQ(0, sched_setscheduler(0, SCHED_OTHER, &other));
+	pthread_join(thread, NULL);
 }
 
 #define TRACING "/sys/kernel/tracing/"
