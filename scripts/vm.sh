@@ -89,6 +89,7 @@ esac
 mkfifo "$tmp/monitor.in" "$tmp/silence"
 exec 3<>"$tmp/monitor.in" 4<>"$tmp/silence"
 
+# no_timer_check: on a busy machine the timer may not tick while the kernel looks at it
 boot() {
 	timeout --foreground -k 5 "$seconds" qemu-system-x86_64 \
 		-machine q35,kernel-irqchip=split -accel "${ACCEL:-tcg}" \
