@@ -589,12 +589,12 @@ static void stay_on_first_cpu(void)
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
-static volatile bool populating;
+static bool populating;
 
 static void *populate_last_page(void *end)
 {
 	stay_on_first_cpu();
-	while (populating)
+	while (__atomic_load_n(&populating, __ATOMIC_RELAXED))
 		madvise(end - getpagesize(), getpagesize(), MADV_POPULATE_READ);
 	return NULL;
 }
@@ -616,7 +616,7 @@ TEST_F_TIMEOUT(fault, puts_table_where_leaf_is_populated, 120)
 	map = device_map(&self->dev, leaf, 0);
 	ASSERT_NE(MAP_FAILED, map);
 	stay_on_first_cpu();
-	populating = true;
+	__atomic_store_n(&populating, true, __ATOMIC_RELAXED);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, populate_last_page, map + leaf));
 	ASSERT_EQ(0, sched_setscheduler(0, SCHED_FIFO, &fifo));
 	for (i = 0; i < 1000; i++) {
@@ -632,7 +632,7 @@ TEST_F_TIMEOUT(fault, puts_table_where_leaf_is_populated, 120)
 		EXPECT_EQ(0, try_read(map, &value));
 		prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
 	}
-	populating = false;
+	__atomic_store_n(&populating, false, __ATOMIC_RELAXED);
 	ASSERT_EQ(0, sched_setscheduler(0, SCHED_OTHER, &other));
 	pthread_join(thread, NULL);
 }
