@@ -8,7 +8,7 @@
 
 base=$1
 check_base "$base"
-cd "$build/$base/obj/drivers/vfio/pci" 2>/dev/null && [[ -f vfio_pci_mmap_zap.o ]] ||
+cd "$build/$base/obj/drivers/vfio/pci" 2>/dev/null ||
 	die "no objects of the series: run 'make kernel' first"
 
 calls=$(nm -A vfio_pci_mmap*.o | awk '

@@ -29,7 +29,6 @@
  * Lock order:
  *
  *   mmap_lock or the per-VMA lock
- *     mmap_list.lock of the device
  *     memory_lock of the device
  *       block.lock of the device
  *         i_mmap_rwsem of the device inode
@@ -38,6 +37,7 @@
  * memory_lock also nests inside dev_set->lock and the group lock of VFIO, and outside
  * the lock of configuration space accesses and pci_bus_sem, which nest outside
  * block.lock. i_mmap_rwsem nests inside mmap_lock without the others between, too.
+ * mmap_list.lock nests inside mmap_lock; no other lock is taken while it is held.
  */
 
 #include <linux/mm.h>
@@ -120,6 +120,8 @@ static vm_fault_t vfio_pci_insert(struct vfio_pci_core_device *vdev,
 {
 	unsigned int bar =
 		VFIO_PCI_OFFSET_TO_INDEX((u64)vmf->vma->vm_pgoff << PAGE_SHIFT);
+	pgoff_t pgoff = vfio_pci_mmap_pgoff(vmf->vma, addr);
+	unsigned long pages = 0;
 	vm_fault_t ret;
 
 	lockdep_assert_held_read(&vdev->memory_lock);
@@ -135,9 +137,13 @@ static vm_fault_t vfio_pci_insert(struct vfio_pci_core_device *vdev,
 	} else {
 		vfio_pci_zap_mark(vdev, bar);
 		ret = vfio_pci_insert_locked(vmf, addr, pfn, nr, order);
+		if (ret == VM_FAULT_NOPAGE)
+			pages = nr;
 	}
 	up_read(&vdev->block.lock);
 
+	trace_vfio_pci_mmap_fault(vdev->pdev, (u64)pgoff << PAGE_SHIFT, order,
+				  ret, pages);
 	return ret;
 }
 
@@ -161,7 +167,9 @@ vm_fault_t vfio_pci_vmf_insert_pfn(struct vfio_pci_core_device *vdev,
 				   struct vm_fault *vmf, unsigned long pfn,
 				   unsigned int order)
 {
-	return vfio_pci_insert(vdev, vmf, vmf->address, pfn, 1, order);
+	return vfio_pci_insert(vdev, vmf,
+			       ALIGN_DOWN(vmf->address, PAGE_SIZE << order),
+			       pfn, 1UL << order, order);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_vmf_insert_pfn);
 
@@ -176,15 +184,13 @@ static vm_fault_t vfio_pci_mmap_huge_fault(struct vm_fault *vmf,
 	unsigned long nr = 1UL << order;
 	unsigned long pfn;
 	vm_fault_t ret;
-	pgoff_t pgoff;
 
 	if (addr < vma->vm_start || vma->vm_end - addr < size)
 		return VM_FAULT_FALLBACK;
 
 	if (!order)
 		nr = vfio_pci_mmap_window(vmf, &addr);
-	pgoff = vfio_pci_mmap_pgoff(vma, addr);
-	pfn = vfio_pci_mmap_pfn(vdev, pgoff);
+	pfn = vfio_pci_mmap_pfn(vdev, vfio_pci_mmap_pgoff(vma, addr));
 	if (!IS_ALIGNED(pfn, 1UL << order))
 		return VM_FAULT_FALLBACK;
 
@@ -195,8 +201,6 @@ static vm_fault_t vfio_pci_mmap_huge_fault(struct vm_fault *vmf,
 	ret = vfio_pci_insert(vdev, vmf, addr, pfn, nr, order);
 	up_read(&vdev->memory_lock);
 
-	trace_vfio_pci_mmap_fault(vdev->pdev, (u64)pgoff << PAGE_SHIFT, order,
-				  ret, ret == VM_FAULT_NOPAGE ? nr : 0);
 	return ret;
 }
 

@@ -21,12 +21,16 @@ static void vfio_pci_mmap_debugfs_owner(struct seq_file *seq,
 					struct mm_struct *mm)
 {
 #ifdef CONFIG_MEMCG
+	char comm[TASK_COMM_LEN];
 	struct task_struct *owner;
 
 	rcu_read_lock();
 	owner = rcu_dereference(mm->owner);
-	if (owner)
-		seq_printf(seq, " pid %d %s", task_pid_nr(owner), owner->comm);
+	if (owner) {
+		get_task_comm(comm, owner);
+		seq_printf(seq, " pid %d ", task_pid_nr(owner));
+		seq_escape(seq, comm, "\n\\");
+	}
 	rcu_read_unlock();
 #endif
 }

@@ -16,8 +16,8 @@
  * Page-table entries for it follow the rules of those for the device, see
  * vfio_pci_mmap.c, and every zap takes them away. vdev->ones.used says that there
  * may be some, or that the page may have been written to. It is set with memory_lock
- * and block.lock held for read. Whoever may have turned the device on clears it, with
- * memory_lock held for write, in vfio_pci_drop_ones_and_up_write_memory_lock().
+ * and block.lock held for read. vfio_pci_ones_drop() clears it with memory_lock held
+ * for write, before the device is turned off and after it may have been turned on.
  *
  * The page is for the CPU alone. A fault on behalf of another task, as in a DMA map,
  * does not get it, and where it is mapped already, DMA maps refuse it: it is no page
@@ -34,6 +34,7 @@
 
 #include "vfio_pci_mmap_ones.h"
 #include "vfio_pci_mmap_zap.h"
+#include "vfio_pci_priv.h"
 
 static const char * const vfio_pci_ones_policies[] = {
 	[VFIO_DEVICE_DISABLED_BAR_SIGBUS] = "sigbus",
@@ -200,6 +201,24 @@ vm_fault_t vfio_pci_ones_insert(struct vfio_pci_core_device *vdev,
 	return vmf_insert_pfns_prot(vmf, vmf->address,
 				    page_to_pfn(vdev->ones.page), 1,
 				    vm_get_page_prot(vma->vm_flags));
+}
+
+/**
+ * vfio_pci_zap_and_down_write_memory_lock - Prepare to make the device stop
+ * @vdev: the device
+ *
+ * Zaps its BARs, keeps faults off until the caller releases memory_lock, and has the
+ * page of ones ready to take their place. It may be used: the PCI core turns devices
+ * on, too.
+ *
+ * Context: The device open, memory_lock not held; held for write on return.
+ * May sleep.
+ */
+void vfio_pci_zap_and_down_write_memory_lock(struct vfio_pci_core_device *vdev)
+{
+	down_write(&vdev->memory_lock);
+	vfio_pci_zap_bars(vdev);
+	vfio_pci_ones_drop(vdev);
 }
 
 /**

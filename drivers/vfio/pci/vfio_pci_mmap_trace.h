@@ -17,7 +17,8 @@
  * @pos: position in the device file, which gives the BAR and the offset in it; of a
  *	 fault, of the first page that it maps
  * @result: of the fault, as VM_FAULT_*
- * @pages: how many pages what was inserted maps
+ * @pages: how many pages of the BAR what the fault inserts maps: 0 if nothing, or
+ *	   a page of ones
  * @bars: which BARs had something to zap, as bits
  */
 

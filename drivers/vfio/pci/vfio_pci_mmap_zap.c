@@ -89,18 +89,3 @@ void vfio_pci_zap_bars(struct vfio_pci_core_device *vdev)
 	else
 		vfio_pci_zap_inserted(vdev);
 }
-
-/**
- * vfio_pci_zap_and_down_write_memory_lock - Prepare to make the device stop
- * @vdev: the device
- *
- * Zaps its BARs and keeps faults off until the caller releases memory_lock.
- *
- * Context: The device open, memory_lock not held; held for write on return.
- * May sleep.
- */
-void vfio_pci_zap_and_down_write_memory_lock(struct vfio_pci_core_device *vdev)
-{
-	down_write(&vdev->memory_lock);
-	vfio_pci_zap_bars(vdev);
-}

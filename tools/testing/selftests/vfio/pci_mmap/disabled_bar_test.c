@@ -504,6 +504,25 @@ TEST_F(asleep, reads_ones)
 	}
 }
 
+/* The PCI core wakes a device that it resets */
+TEST_F(asleep, reads_ones_after_reset_by_others)
+{
+	uint32_t value;
+
+	ASSERT_EQ(0, policy_set(&self->dev, ONES_POLICY));
+	ASSERT_EQ(0, sleep_set(&self->dev, variant->low_power, true));
+	EXPECT_ONES(self->map);
+	ASSERT_EQ(0, try_write(self->map, 0x1234));
+	ASSERT_EQ(0, sysfs_write(bdf[1], "reset", "1"));
+	if (variant->low_power)
+		ASSERT_EQ(0, sleep_set(&self->dev, true, false));
+	EXPECT_EQ(0, try_read(self->map, &value));
+	EXPECT_EQ(self->awake, value);
+	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
+	EXPECT_ONES(self->map);
+	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
+}
+
 /* A reset takes the device to D0; decode stays as it was */
 TEST_F(asleep, restored_after_reset)
 {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -84,6 +85,17 @@ TEST_F(list, names_owner)
 	ASSERT_EQ(0, debugfs_read(&mappings, bdf));
 	EXPECT_EQ(1, mappings.listed);
 	EXPECT_EQ(1, mappings.own);
+}
+
+/* A process may call itself what it likes */
+TEST_F(list, name_adds_no_line)
+{
+	struct debugfs_mappings mappings;
+
+	ASSERT_EQ(0, prctl(PR_SET_NAME, "a\nforged"));
+	EXPECT_EQ(0, debugfs_read(&mappings, bdf))
+		TH_LOG("a line that is none of the driver's");
+	EXPECT_EQ(1, mappings.listed);
 }
 
 TEST_F(list, refused_mmap)
