@@ -36,7 +36,7 @@ refuses "KSRC that is no kernel" "not a Linux kernel tree" make_ kernel KSRC="$t
 
 # Small trees: just the files that matter to the series
 mkdir "$tmp/plain"
-mapfile -t touched < <(sed -n 's/^diff --git a\/\([^ ]*\) .*/\1/p' \
+X
 	"$top/series/$base"/0*.patch | sort -u)
 git -C "$src" archive base Makefile MAINTAINERS "${touched[@]}" |
 	tar -C "$tmp/plain" -x
