@@ -36,8 +36,8 @@ refuses "KSRC that is no kernel" "not a Linux kernel tree" make_ kernel KSRC="$t
 
 # Small trees: just the files that matter to the series
 mkdir "$tmp/plain"
-X
-	"$top/series/$base"/0*.patch | sort -u)
+mapfile -t touched < <(sed -n 's|^--- a/||p' "$top/series/$base"/0*.patch |
+	sort -u)
 git -C "$src" archive base Makefile MAINTAINERS "${touched[@]}" |
 	tar -C "$tmp/plain" -x
 cp -a "$tmp/plain" "$tmp/git"
