@@ -12,7 +12,7 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
-#include "../../kselftest_harness.h"
+#include "harness.h"
 #include "access.h"
 #include "device.h"
 

@@ -19,7 +19,7 @@
 
 #include <linux/vfio.h>
 
-#include "../../kselftest_harness.h"
+#include "harness.h"
 #include "access.h"
 #include "debugfs.h"
 #include "device.h"
@@ -223,7 +223,7 @@ static void *use(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(disabled_bar, toggles_under_load, 300)
+TEST_F(disabled_bar, toggles_under_load)
 {
 	unsigned long data = 0, ones = 0;
 	struct user user[USERS] = {};
@@ -423,7 +423,7 @@ static long free_pages(void)
 	return sysinfo(&info) ? -1 : info.freeram * info.mem_unit / getpagesize();
 }
 
-TEST_F_TIMEOUT(disabled_bar, rounds_leave_nothing, 600)
+TEST_F(disabled_bar, rounds_leave_nothing)
 {
 	const char *wanted = getenv("ROUNDS");
 	int i, rounds = wanted ? atoi(wanted) : ROUNDS;

@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../kselftest_harness.h"
+#include "harness.h"
 #include "access.h"
 #include "device.h"
 #include "sysfs.h"
@@ -68,14 +68,14 @@ static long touch(const void *map, size_t size)
 }
 
 /* Afterwards an access needs no fault */
-TEST_F_TIMEOUT(dma, maps_untouched_bar, 120)
+TEST_F(dma, maps_untouched_bar)
 {
 	ASSERT_EQ(0, dma_map(&self->dev, self->map, self->size, IOVA));
 	EXPECT_EQ(0, touch(self->map, self->size));
 	EXPECT_EQ(0, dma_unmap(&self->dev, self->size, IOVA));
 }
 
-TEST_F_TIMEOUT(dma, maps_touched_bar, 120)
+TEST_F(dma, maps_touched_bar)
 {
 	uint32_t value;
 
@@ -86,7 +86,7 @@ TEST_F_TIMEOUT(dma, maps_touched_bar, 120)
 }
 
 /* Leaves that stand out at both ends, at an IOVA of all kinds of alignment */
-TEST_F_TIMEOUT(dma, maps_part_of_leaves, 120)
+TEST_F(dma, maps_part_of_leaves)
 {
 	size_t leaf = largest_leaf(self->size), from, size;
 	uint64_t iova;
@@ -112,7 +112,7 @@ TEST_F_TIMEOUT(dma, maps_part_of_leaves, 120)
 }
 
 /* Memory before, between and after what is mapped of the BAR */
-TEST_F_TIMEOUT(dma, maps_pieces_with_memory_between, 120)
+TEST_F(dma, maps_pieces_with_memory_between)
 {
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
 	size_t page = self->page, at[] = {
@@ -134,7 +134,7 @@ TEST_F_TIMEOUT(dma, maps_pieces_with_memory_between, 120)
 	EXPECT_EQ(0, dma_unmap(&self->dev, self->size, IOVA));
 }
 
-TEST_F_TIMEOUT(dma, refuses_disabled_bar, 120)
+TEST_F(dma, refuses_disabled_bar)
 {
 	uint32_t value;
 
@@ -149,7 +149,7 @@ TEST_F_TIMEOUT(dma, refuses_disabled_bar, 120)
 }
 
 /* The same where the map fails after much of it has been mapped */
-TEST_F_TIMEOUT(dma, leaves_nothing_of_failed_map, 120)
+TEST_F(dma, leaves_nothing_of_failed_map)
 {
 	size_t last = self->size - self->page;
 
@@ -160,7 +160,7 @@ TEST_F_TIMEOUT(dma, leaves_nothing_of_failed_map, 120)
 }
 
 /* Decode may be toggled under a DMA map; the map can be taken down after */
-TEST_F_TIMEOUT(dma, unmaps_after_toggle, 120)
+TEST_F(dma, unmaps_after_toggle)
 {
 	uint32_t value;
 
@@ -238,7 +238,7 @@ FIXTURE_TEARDOWN(dma_race)
 }
 
 /* The BAR is there or it is not: nothing between */
-TEST_F_TIMEOUT(dma_race, maps_or_refuses_toggled_bar, 300)
+TEST_F(dma_race, maps_or_refuses_toggled_bar)
 {
 	/* Few pages, to come to an end while the BAR is there */
 	size_t size = 2 * self->page;
@@ -270,7 +270,7 @@ TEST_F_TIMEOUT(dma_race, maps_or_refuses_toggled_bar, 300)
 }
 
 /* A reset by others is nothing that a DMA map would fail of */
-TEST_F_TIMEOUT(dma_race, maps_bar_across_sysfs_resets, 120)
+TEST_F(dma_race, maps_bar_across_sysfs_resets)
 {
 	struct other other = { .dev = &self->dev };
 	size_t size = 2 * self->page;

@@ -16,7 +16,7 @@
 
 #include <linux/vfio.h>
 
-#include "../../kselftest_harness.h"
+#include "harness.h"
 #include "access.h"
 #include "debugfs.h"
 #include "device.h"
@@ -258,7 +258,7 @@ FIXTURE_TEARDOWN(unused)
 {
 }
 
-TEST_F_TIMEOUT(unused, bind, 300)
+TEST_F(unused, bind)
 {
 	static const struct operation op = { unbind, run_bind, bind_again };
 
@@ -352,7 +352,7 @@ FIXTURE_TEARDOWN(fail_nth)
 	device_close(&dev);
 }
 
-TEST_F_TIMEOUT(fail_nth, each_allocation, 300)
+TEST_F(fail_nth, each_allocation)
 {
 	EXPECT_EQ(variant->fails, fail_each(_metadata, &variant->op) != 0);
 }

@@ -14,7 +14,7 @@
 #include <linux/iommufd.h>
 #include <linux/vfio.h>
 
-#include "../../kselftest_harness.h"
+#include "harness.h"
 #include "access.h"
 #include "device.h"
 

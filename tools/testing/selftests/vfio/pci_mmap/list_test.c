@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../kselftest_harness.h"
+#include "harness.h"
 #include "debugfs.h"
 #include "device.h"
 #include "fail_nth.h"
@@ -181,7 +181,7 @@ TEST_F(list, killed)
  * not. No two forks allocate quite the same, so the one that lists the mapping
  * may slip through: then start again.
  */
-TEST_F_TIMEOUT(list, disables_unlisted_vma, 300)
+TEST_F(list, disables_unlisted_vma)
 {
 	unsigned int unlisted = 0, failed = 0, tries = 0;
 	struct debugfs_mappings mappings;

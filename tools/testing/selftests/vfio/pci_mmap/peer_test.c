@@ -11,7 +11,7 @@
 
 #include <linux/pci_regs.h>
 
-#include "../../kselftest_harness.h"
+#include "harness.h"
 #include "access.h"
 #include "device.h"
 

@@ -24,7 +24,7 @@
 
 #include <linux/vfio.h>
 
-#include "../../kselftest_harness.h"
+#include "harness.h"
 #include "access.h"
 #include "device.h"
 #include "sysfs.h"
@@ -138,7 +138,7 @@ static void *map_bar(struct device *dev, bool misaligned, size_t size, int prot,
 #define EXPECT_FEW_FAULTS(before)					\
 	EXPECT_GE((long)self->most + 4, faults() - (before))
 
-TEST_F_TIMEOUT(populate, by_mmap, 120)
+TEST_F(populate, by_mmap)
 {
 	void *map = MAP_BAR(RW, 0);
 	long before = faults();
@@ -151,7 +151,7 @@ TEST_F_TIMEOUT(populate, by_mmap, 120)
 	EXPECT_EQ(0, write_pages(map, self->size));
 }
 
-TEST_F_TIMEOUT(populate, by_madvise_read, 120)
+TEST_F(populate, by_madvise_read)
 {
 	void *map = MAP_BAR(RW, 0);
 	long before = faults();
@@ -161,7 +161,7 @@ TEST_F_TIMEOUT(populate, by_madvise_read, 120)
 	EXPECT_EQ(0, touch(map, self->size));
 }
 
-TEST_F_TIMEOUT(populate, by_madvise_write, 120)
+TEST_F(populate, by_madvise_write)
 {
 	void *map = MAP_BAR(RW, 0);
 	long before = faults();
@@ -173,7 +173,7 @@ TEST_F_TIMEOUT(populate, by_madvise_write, 120)
 }
 
 /* What is mapped already is found to be */
-TEST_F_TIMEOUT(populate, twice_at_no_cost, 120)
+TEST_F(populate, twice_at_no_cost)
 {
 	void *map = MAP_BAR(RW, MAP_POPULATE);
 	long before;
@@ -186,7 +186,7 @@ TEST_F_TIMEOUT(populate, twice_at_no_cost, 120)
 	EXPECT_EQ(0, touch(map, self->size));
 }
 
-TEST_F_TIMEOUT(populate, part_by_madvise, 120)
+TEST_F(populate, part_by_madvise)
 {
 	size_t from = self->size / 4 + self->page;
 	size_t to = self->size / 2 + 3 * self->page;
@@ -200,7 +200,7 @@ TEST_F_TIMEOUT(populate, part_by_madvise, 120)
 	EXPECT_LT(-1, touch(map, self->size));
 }
 
-TEST_F_TIMEOUT(populate, part_by_mmap, 120)
+TEST_F(populate, part_by_mmap)
 {
 	size_t from = self->size / 4 + self->page;
 	size_t size = self->size / 4;
@@ -219,7 +219,7 @@ TEST_F_TIMEOUT(populate, part_by_mmap, 120)
 }
 
 /* VMAs that one call covers, a read-only one among them */
-TEST_F_TIMEOUT(populate, pieces, 120)
+TEST_F(populate, pieces)
 {
 	size_t half = self->size / 2;
 	void *map = MAP_BAR(RW, 0);
@@ -231,7 +231,7 @@ TEST_F_TIMEOUT(populate, pieces, 120)
 	EXPECT_EQ(0, try_write(map + half, device_word(half)));
 }
 
-TEST_F_TIMEOUT(populate, read_only, 120)
+TEST_F(populate, read_only)
 {
 	void *map = MAP_BAR(PROT_READ, MAP_POPULATE);
 
@@ -248,7 +248,7 @@ TEST_F_TIMEOUT(populate, read_only, 120)
 }
 
 /* Nothing of what cannot be accessed, until it can be */
-TEST_F_TIMEOUT(populate, not_without_access, 120)
+TEST_F(populate, not_without_access)
 {
 	void *map = MAP_BAR(PROT_NONE, MAP_POPULATE);
 
@@ -263,7 +263,7 @@ TEST_F_TIMEOUT(populate, not_without_access, 120)
 	EXPECT_EQ(0, touch(map, self->size));
 }
 
-TEST_F_TIMEOUT(populate, after_decode, 120)
+TEST_F(populate, after_decode)
 {
 	void *map = MAP_BAR(RW, MAP_POPULATE);
 	size_t offset;
@@ -289,7 +289,7 @@ static void child_expect(struct __test_metadata *_metadata, pid_t pid)
 }
 
 /* Whoever populates does it for himself */
-TEST_F_TIMEOUT(populate, in_a_child, 120)
+TEST_F(populate, in_a_child)
 {
 	void *map = MAP_BAR(RW, MAP_POPULATE);
 	pid_t pid;
@@ -317,7 +317,7 @@ static void expect_nothing_populated(struct __test_metadata *_metadata,
 }
 
 /* Nothing is mapped while the device is off, which mmap() does not mind */
-TEST_F_TIMEOUT(populate, not_while_disabled, 120)
+TEST_F(populate, not_while_disabled)
 {
 	void *map;
 
@@ -331,7 +331,7 @@ TEST_F_TIMEOUT(populate, not_while_disabled, 120)
 }
 
 /* Pages of ones are for who accesses them */
-TEST_F_TIMEOUT(populate, no_ones, 120)
+TEST_F(populate, no_ones)
 {
 	void *map;
 
@@ -348,7 +348,7 @@ TEST_F_TIMEOUT(populate, no_ones, 120)
 }
 
 /* Memory locks leave BARs alone, as they leave all that has no struct page */
-TEST_F_TIMEOUT(populate, not_by_mlock, 120)
+TEST_F(populate, not_by_mlock)
 {
 	void *map = MAP_BAR(RW, 0);
 	int i;
@@ -361,7 +361,7 @@ TEST_F_TIMEOUT(populate, not_by_mlock, 120)
 	EXPECT_LT(0, touch(map, self->size));
 }
 
-TEST_F_TIMEOUT(populate, not_by_mlockall, 120)
+TEST_F(populate, not_by_mlockall)
 {
 	void *before = MAP_BAR(RW, 0), *after;
 	int i;
@@ -398,7 +398,7 @@ static void *toggle_loop(void *arg)
 }
 
 /* Where the device goes off meanwhile, as if it had been off */
-TEST_F_TIMEOUT(populate, against_toggles, 120)
+TEST_F(populate, against_toggles)
 {
 	size_t size = self->size < 4 * TABLE ? self->size : 4 * TABLE;
 	struct toggler toggler = { .dev = &self->dev };
@@ -425,7 +425,7 @@ TEST_F_TIMEOUT(populate, against_toggles, 120)
 }
 
 /* The BAR, mapped by sysfs: a PFN map of another driver, which stays as it was */
-TEST_F_TIMEOUT(populate, not_for_other_drivers, 120)
+TEST_F(populate, not_for_other_drivers)
 {
 	char path[128];
 	void *map;
@@ -474,7 +474,7 @@ static int populate_and_exit(void *arg)
  * A fatal signal ends it before it is done. It is for a process that shares its
  * memory with this one, where what it leaves can be seen.
  */
-TEST_F_TIMEOUT(populate, ends_by_signal, 120)
+TEST_F(populate, ends_by_signal)
 {
 	size_t size = self->dev.bar_size;
 	long whole = size / TABLE * self->page, before, after = 0;
@@ -603,7 +603,7 @@ static void *populate_last_page(void *end)
  * While a leaf is populated, it goes, and a page table takes its place. What populates
  * may be at any point of its way: it is on the same CPU, and at a lower priority.
  */
-TEST_F_TIMEOUT(fault, puts_table_where_leaf_is_populated, 120)
+TEST_F(fault, puts_table_where_leaf_is_populated)
 {
 	struct sched_param fifo = { .sched_priority = 1 }, other = {};
 	size_t leaf = largest_leaf(self->size);
@@ -745,7 +745,7 @@ FIXTURE_TEARDOWN(cgroup)
 }
 
 /* Page tables are charged to the owner of the mapping, as memory.stat shows */
-TEST_F_TIMEOUT(cgroup, charges_owner, 120)
+TEST_F(cgroup, charges_owner)
 {
 	long want = self->tables;
 	pid_t pid = fork();
@@ -809,7 +809,7 @@ static int beyond_limit(struct device *dev, size_t maps, size_t tables, int flag
 }
 
 /* As for any memory that a process asks for and its cgroup does not have */
-TEST_F_TIMEOUT(cgroup, kills_who_touches_too_much, 120)
+TEST_F(cgroup, kills_who_touches_too_much)
 {
 	int status = beyond_limit(&self->dev, self->maps, self->tables, 0);
 
@@ -818,7 +818,7 @@ TEST_F_TIMEOUT(cgroup, kills_who_touches_too_much, 120)
 	EXPECT_EQ(1, group_read("memory.events", "oom_kill"));
 }
 
-TEST_F_TIMEOUT(cgroup, kills_who_populates_too_much, 120)
+TEST_F(cgroup, kills_who_populates_too_much)
 {
 	int status = beyond_limit(&self->dev, self->maps, self->tables,
 				  MAP_POPULATE);

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../kselftest_harness.h"
+#include "harness.h"
 #include "access.h"
 #include "device.h"
 #include "sysfs.h"
@@ -130,7 +130,7 @@ static void toggle(struct __test_metadata *_metadata, struct device *dev)
 	sched_yield();
 }
 
-TEST_F_TIMEOUT(race, disabled_under_readers, 300)
+TEST_F(race, disabled_under_readers)
 {
 	struct readers readers;
 	int i;
@@ -161,7 +161,7 @@ static bool traced(const char *text)
  * Threads that fault at once in a range of one huge leaf, which keeps turning
  * from a VMA that can have it into pieces that cannot, and back
  */
-TEST_F_TIMEOUT(race, disabled_as_leaves_change, 300)
+TEST_F(race, disabled_as_leaves_change)
 {
 	size_t leaf = 2 << 20, page = getpagesize();
 	struct readers readers;

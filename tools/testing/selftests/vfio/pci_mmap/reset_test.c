@@ -20,7 +20,7 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
-#include "../../kselftest_harness.h"
+#include "harness.h"
 #include "access.h"
 #include "access_stress.h"
 #include "device.h"
@@ -148,7 +148,7 @@ TEST_F(reset, disabled_in_low_power)
  * for the reset: none reaches a device that does not answer, none gets a signal
  * or an error.
  */
-TEST_F_TIMEOUT(reset, readers_wait_for_sysfs_reset, 120)
+TEST_F(reset, readers_wait_for_sysfs_reset)
 {
 	struct access_stress *stress = access_stress_create();
 	struct access_stress_count sum;
@@ -172,7 +172,7 @@ TEST_F_TIMEOUT(reset, readers_wait_for_sysfs_reset, 120)
 }
 
 /* A write to PCI_COMMAND and a reset from sysfs do not wait for each other */
-TEST_F_TIMEOUT(reset, sysfs_reset_against_decode, 120)
+TEST_F(reset, sysfs_reset_against_decode)
 {
 	int i, status;
 	pid_t pid;
@@ -388,7 +388,7 @@ static void threads_end(struct __test_metadata *_metadata)
  * A reset takes no lock of the memory of a process that maps the device. The thread
  * that asks for it may take one, before and after.
  */
-TEST_F_TIMEOUT(wait, reset_lets_others_mmap, 120)
+TEST_F(wait, reset_lets_others_mmap)
 {
 	long before, done = 0;
 	int slept = 0;
@@ -413,7 +413,7 @@ TEST_F_TIMEOUT(wait, reset_lets_others_mmap, 120)
  * Nor does one who waits for the reset. When the reset is over, the reader may be
  * just the one that this thread has to wait for.
  */
-TEST_F_TIMEOUT(wait, reader_lets_others_mmap, 120)
+TEST_F(wait, reader_lets_others_mmap)
 {
 	int looks, slept = 0, resets, i;
 	long before;
@@ -438,7 +438,7 @@ TEST_F_TIMEOUT(wait, reader_lets_others_mmap, 120)
  * A signal is handled while the reset goes on that the reader waits for: then it has
  * to wait again
  */
-TEST_F_TIMEOUT(wait, reader_handles_signals, 120)
+TEST_F(wait, reader_handles_signals)
 {
 	int looks, resets, signals, in_time = 0;
 
@@ -463,7 +463,7 @@ TEST_F_TIMEOUT(wait, reader_handles_signals, 120)
 }
 
 /* Populating waits as a reader does, and is not told that there is nothing */
-TEST_F_TIMEOUT(wait, populating_waits, 120)
+TEST_F(wait, populating_waits)
 {
 	int populated = 0, failed = 0, error = 0;
 

@@ -18,13 +18,12 @@
 
 #include <linux/mempolicy.h>
 
-#include "../../kselftest_harness.h"
+#include "harness.h"
 #include "access.h"
 #include "device.h"
 #include "samples.h"
 
 /* Seconds for a test that goes through all the edges, on a slow machine */
-#define LONG_TEST 300
 
 static const char *bdf;
 
@@ -348,7 +347,7 @@ FIXTURE_TEARDOWN(vma)
 	device_close(&self->dev);
 }
 
-TEST_F_TIMEOUT(vma, disabled_before_cut, LONG_TEST)
+TEST_F(vma, disabled_before_cut)
 {
 	const struct cut * const cuts[] = { unmaps, protects, advises };
 	struct samples *samples = &self->samples;
@@ -399,7 +398,7 @@ TEST_F(vma, disabled_after_munmap_of_a_gib)
 }
 
 /* Those who look at page tables know what they find */
-TEST_F_TIMEOUT(vma, disabled_after_look_from_proc, LONG_TEST)
+TEST_F(vma, disabled_after_look_from_proc)
 {
 	static const char * const files[] = { "smaps", "smaps_rollup", "numa_maps", "maps" };
 	struct samples *samples = &self->samples;
@@ -484,28 +483,28 @@ static bool has_keys(void)
 	return key >= 0 && !pkey_free(key);
 }
 
-TEST_F_TIMEOUT(cut, disabled_after_munmap, LONG_TEST)
+TEST_F(cut, disabled_after_munmap)
 {
 	cut_everywhere(_metadata, &self->samples, unmaps);
 	shrink_everywhere(_metadata, &self->samples);
 }
 
-TEST_F_TIMEOUT(cut, disabled_after_mprotect, LONG_TEST)
+TEST_F(cut, disabled_after_mprotect)
 {
 	cut_everywhere(_metadata, &self->samples, protects);
 }
 
-TEST_F_TIMEOUT(cut, disabled_after_madvise, LONG_TEST)
+TEST_F(cut, disabled_after_madvise)
 {
 	cut_everywhere(_metadata, &self->samples, advises);
 }
 
-TEST_F_TIMEOUT(cut, disabled_after_mremap_of_part, LONG_TEST)
+TEST_F(cut, disabled_after_mremap_of_part)
 {
 	move_everywhere(_metadata, &self->samples);
 }
 
-TEST_F_TIMEOUT(cut, disabled_after_pkey_mprotect, LONG_TEST)
+TEST_F(cut, disabled_after_pkey_mprotect)
 {
 	if (!has_keys())
 		SKIP(return, "no protection keys");
@@ -530,28 +529,28 @@ FIXTURE_TEARDOWN(cut_1g)
 	device_close(&self->dev);
 }
 
-TEST_F_TIMEOUT(cut_1g, disabled_after_munmap_in_1g, LONG_TEST)
+TEST_F(cut_1g, disabled_after_munmap_in_1g)
 {
 	cut_everywhere(_metadata, &self->samples, unmaps);
 	shrink_everywhere(_metadata, &self->samples);
 }
 
-TEST_F_TIMEOUT(cut_1g, disabled_after_mprotect_in_1g, LONG_TEST)
+TEST_F(cut_1g, disabled_after_mprotect_in_1g)
 {
 	cut_everywhere(_metadata, &self->samples, protects);
 }
 
-TEST_F_TIMEOUT(cut_1g, disabled_after_madvise_in_1g, LONG_TEST)
+TEST_F(cut_1g, disabled_after_madvise_in_1g)
 {
 	cut_everywhere(_metadata, &self->samples, advises);
 }
 
-TEST_F_TIMEOUT(cut_1g, disabled_after_mremap_of_part_in_1g, LONG_TEST)
+TEST_F(cut_1g, disabled_after_mremap_of_part_in_1g)
 {
 	move_everywhere(_metadata, &self->samples);
 }
 
-TEST_F_TIMEOUT(cut_1g, disabled_after_pkey_mprotect_in_1g, LONG_TEST)
+TEST_F(cut_1g, disabled_after_pkey_mprotect_in_1g)
 {
 	if (!has_keys())
 		SKIP(return, "no protection keys");

@@ -14,7 +14,7 @@
 
 #include <linux/userfaultfd.h>
 
-#include "../../kselftest_harness.h"
+#include "harness.h"
 #include "access.h"
 #include "device.h"
 #include "samples.h"
