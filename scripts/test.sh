@@ -39,7 +39,7 @@ for_machines=unmapped_area_test,populate_test
 
 seconds=600 append="variant=$variant"
 if [[ $debug ]]; then
-	seconds=1500
+	seconds=2400 for_machines=unmapped_area_test
 	append+=" long leaks=short"
 fi
 
