@@ -58,7 +58,8 @@ run() {
 
 	mkdir -p "$folder"
 	LOG=$folder/console.log vm "$1" "$2" | tee "$folder/tap.vm" || status=$?
-	tac "$folder/tap.vm" | sed '/^# again: /q' | tac >>"$out/tap"
+	awk '/^# again: / { text = ""; next } { text = text $0 "\n" } END { printf "%s", text }' \
+		"$folder/tap.vm" >>"$out/tap"
 	((!status)) || echo "ended the VM${1:+ $1}: status $status" >>"$out/tap"
 }
 
