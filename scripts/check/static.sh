@@ -56,9 +56,7 @@ no_spdx() {
 }
 
 silent "checkpatch --strict on ${#files[@]} files" checkpatch -f "${files[@]}"
-# Hunks in files of the kernel's own are aligned as what stands around them
-silent "checkpatch --strict on ${#patches[@]} patches" checkpatch \
-	--ignore PARENTHESIS_ALIGNMENT "${patches[@]}"
+silent "checkpatch --strict on ${#patches[@]} patches" checkpatch "${patches[@]}"
 silent "sparse and W=1 on ${#units[@]} files" no_sparse "${units[@]}"
 if "$top/scripts/calls.sh" "$base"; then
 	ok "no ring of calls between files"
