@@ -84,7 +84,7 @@ die_of() {
 
 # Of those that ONLY leaves, the tests of which the kernel dies, and its last words
 mapfile -t deaths < <(awk -v variant="$variant" -v only="$only" '
-	$1 == variant && $3 == "dies" {
+	"," $1 "," ~ "," variant "," && $3 == "dies" {
 		name = program = $2
 		sub(/:[^:]*$/, "", program)
 		sub(/.*:/, "", program)
@@ -158,7 +158,7 @@ awk -v variant="$variant" -v only="$only" '
 		seen = planned = ""
 	}
 	FNR == NR {
-		if ($1 == variant && $3 == "fails")
+		if ("," $1 "," ~ "," variant "," && $3 == "fails")
 			must_fail[$2] = regex($2)
 		next
 	}
