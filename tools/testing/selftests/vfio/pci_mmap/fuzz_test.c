@@ -260,7 +260,7 @@ static int do_mbind(const struct command *c, void *addr)
 
 	if (c->choice)
 		ret = syscall(SYS_mbind, addr, c->n * page_size, MPOL_BIND,
-			      &node, 8 * sizeof(node), 0);
+			      &node, 8 * sizeof(node), MPOL_MF_STRICT);
 	else
 		ret = syscall(SYS_mbind, addr, c->n * page_size, MPOL_DEFAULT,
 			      NULL, 0, 0);

@@ -83,6 +83,14 @@ static int bind_to_node(struct samples *samples, off_t offset, size_t size)
 		       8 * sizeof(node), 0);
 }
 
+static int bind_strictly(struct samples *samples, off_t offset, size_t size)
+{
+	unsigned long node = 1;
+
+	return syscall(__NR_mbind, samples->map + offset, size, MPOL_BIND, &node,
+		       8 * sizeof(node), MPOL_MF_STRICT);
+}
+
 static int lock(struct samples *samples, off_t offset, size_t size)
 {
 	/* It need not do anything: a BAR is not swapped out */
@@ -139,6 +147,11 @@ static const struct cut advises[] = {
 	{ "MADV_RANDOM, _SEQUENTIAL", read_around, SAMPLE_BAR, SAMPLE_BAR },
 	{ "mbind()", bind_to_node, SAMPLE_BAR, SAMPLE_BAR },
 	{ "mlock()", lock, SAMPLE_BAR, SAMPLE_BAR },
+	{ }
+};
+
+static const struct cut binds[] = {
+	{ "mbind() with MPOL_MF_STRICT", bind_strictly, SAMPLE_BAR, SAMPLE_BAR },
 	{ }
 };
 
@@ -397,6 +410,20 @@ TEST_F(vma, disabled_after_munmap_of_a_gib)
 	cut_once(_metadata, samples, true, unmaps, GIB_LEAF, samples->size - GIB_LEAF);
 }
 
+/* Nothing to cut here either: what is done to all of it finds leaves of any size */
+TEST_F(vma, disabled_after_all_was_changed)
+{
+	const struct cut * const cuts[] = { protects, advises, binds };
+	struct samples *samples = &self->samples;
+	const struct cut *cut;
+	int i;
+
+	samples_unmap(samples);
+	for (i = 0; i < 3; i++)
+		for (cut = cuts[i]; cut->run; cut++)
+			cut_once(_metadata, samples, true, cut, 0, samples->size);
+}
+
 /* Those who look at page tables know what they find */
 TEST_F(vma, disabled_after_look_from_proc)
 {
@@ -481,6 +508,11 @@ static bool has_keys(void)
 	int key = pkey_alloc(0, 0);
 
 	return key >= 0 && !pkey_free(key);
+}
+
+TEST_F(cut, disabled_after_strict_mbind)
+{
+	cut_everywhere(_metadata, &self->samples, binds);
 }
 
 TEST_F(cut, disabled_after_munmap)
