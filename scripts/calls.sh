@@ -11,7 +11,7 @@ check_base "$base"
 cd "$build/$base/obj/drivers/vfio/pci" 2>/dev/null ||
 	die "no objects of the series: run 'make kernel' first"
 
-calls=$(nm -A vfio_pci_mmap*.o | awk '
+calls=$(nm -A vfio_pci_{mmap*,quiesce,disabled_bar}.o | awk '
 	{ sub(/\.o:.*/, "", $1) }
 	$(NF - 1) ~ /^[TDBR]$/ { owner[$NF] = $1 }
 	$(NF - 1) == "U" { uses[$1, $NF] }

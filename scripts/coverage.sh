@@ -35,11 +35,11 @@ awk -v reasons="$reasons" '
 			why[part[1] "\t" part[2]] = part[3]
 		}
 	}
-	FNR == 1 { skip = FILENAME !~ /vfio_pci_mmap[a-z_]*\.[ch]\.gcov$/
+	FNR == 1 { skip = FILENAME !~ /vfio_pci_(mmap[a-z_]*|quiesce|disabled_bar)\.[ch]\.gcov$/
 		   file = FILENAME
 		   sub(/.*\//, "", file)
 		   sub(/\.gcov$/, "", file)
-		   file = substr(file, match(file, /vfio_pci_mmap[a-z_]*\.[ch]$/)) }
+		   file = substr(file, match(file, /vfio_pci_(mmap[a-z_]*|quiesce|disabled_bar)\.[ch]$/)) }
 	skip { next }
 	/^branch/ {
 		branches[file]++

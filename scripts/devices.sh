@@ -12,6 +12,10 @@ pf=0000:03:00.0		# a physical function that can have virtual ones
 plugged=0000:04:00.0	# registers, in a slot for hot-plug
 huge=0000:00:0a.0	# a BAR of 2 GiB, of nothing
 vast=0000:00:0b.0	# a BAR of 8 GiB of memory, for who touches little of it
+lossy=0000:05:00.0	# FLR, and no other reset: there is another function
+lossy2=0000:05:00.1
+bridge=0000:00:0d.0	# a bridge that can be reset
+behind=0000:06:01.0	# a BAR of memory behind it
 
 # With MACHINE=bench instead:
 bars="0000:00:08.0 0000:00:09.0 0000:00:0a.0 0000:00:0b.0 0000:00:0c.0

@@ -43,8 +43,14 @@ awk -v form="$form" '
 			why = stray[way, "series"] " stray accesses on series"
 		else if (!stray[way, "eager"] && !(way in answers))
 			why = "no stray access on eager, so none could be seen"
-		else if (way in waits && refused[way])
-			why = refused[way] " accesses failed that had to wait"
+		else if (!(way in refuses) && refused[way])
+			why = refused[way] " accesses failed on series"
+		else if (!(way in loses) && ones[way])
+			why = ones[way] " accesses got ones on series, as from a lost device"
+		else if (loses[way] && !ones[way])
+			why = "no access got ones on series, so the device was not lost"
+		else if (by_hand[way])
+			why = "the driver did not restore the device " by_hand[way] " times"
 		if (why)
 			failed(way, why)
 		else
@@ -55,9 +61,15 @@ awk -v form="$form" '
 	}
 	BEGIN {
 		# The device answers until user space has closed it, or always
-		answers["aer_nonfatal"] = answers["unplug"] = answers["sriov_disable"]
-		# Whoever accesses the device meanwhile waits, and then succeeds
-		waits["sysfs_reset"] = waits["vf_reset"]
+		answers["aer_nonfatal"] = answers["aer_sibling"]
+		answers["unplug"] = answers["sriov_disable"]
+		# User space has turned it off: accesses fail. Otherwise they wait.
+		refuses["command8"] = refuses["command16"] = refuses["command32"]
+		refuses["d3hot"] = refuses["low_power"]
+		# The device is lost for a while: accesses get ones. If 0, they need not.
+		loses["aer_fatal"] = loses["aer_failed"] = 1
+		loses["surprise"] = loses["flr_no_return"] = 1
+		loses["driver_flr_pf"] = 0
 	}
 	FNR == NR { ways[++n_ways] = $1; next }
 	$2 == "stray_access" {
@@ -68,6 +80,8 @@ awk -v form="$form" '
 			accesses[$3] = $7
 			refused[$3] = $11 + $13
 			before += $15
+			ones[$3] = $17 + $19
+			by_hand[$3] = $21
 			all_events += $5
 			all_accesses += $7
 		} else if (variant == "upstream" && $9)
@@ -75,18 +89,22 @@ awk -v form="$form" '
 	}
 	$2 == "status" && $3 { failed("the VM", $1 " status " $3) }
 	END {
-		printf "%-14s %7s %11s %10s %10s %10s\n", "stray", "events",
-		       "accesses", "eager", "upstream", "series"
+		printf "%-17s %7s %11s %10s %10s %7s %9s\n", "stray", "events",
+		       "accesses", "eager", "upstream", "series", "ones"
 		for (i = 1; i <= n_ways; i++) {
 			way = ways[i]
-			printf "%-14s %7d %11d %10s %10s %10s\n", way,
+			printf "%-17s %7d %11d %10s %10s %7s %9d\n", way,
 			       events[way], accesses[way], figure(way, "eager"),
-			       figure(way, "upstream"), figure(way, "series")
+			       figure(way, "upstream"), figure(way, "series"),
+			       ones[way]
 			check(way)
 		}
-		printf "%-14s %7d %11d\n", "all", all_events, all_accesses
+		printf "%-17s %7d %11d\n", "all", all_events, all_accesses
 		print "af_flr: no device of QEMU has the capability; pci_gaps.ko shows one"
-		print "pf_reset: VF Enable is cleared by pci_gaps.ko, as QEMU does not"
+		print "pf_reset, driver_flr_pf: VF Enable is cleared by pci_gaps.ko, as " \
+		      "QEMU does not"
+		print "flr_no_return: pci_gaps.ko has configuration space read as ones"
+		print "ones: what a page of ones answered for a lost device on series"
 		print "surprise: counts from when the driver has told user space; " \
 		      before + 0 " accesses before that on series"
 		print "rows where upstream lets accesses through:" (upstream ? upstream : " none")

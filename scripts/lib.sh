@@ -18,7 +18,7 @@ variants="series upstream eager"
 # Packages, by what they are for
 to_build=(git gcc ccache make flex bison bc cpio libelf-dev libssl-dev libc6-dev rsync kmod)
 to_boot=(qemu-system-x86 seabios busybox-static libc-bin)
-to_check=(perl python3-ply python3-git sparse shellcheck)
+to_check=(perl python3-ply python3-git sparse shellcheck spin)
 
 # What a QEMU in the VM needs, for vm.sh
 qemu_inside=(
@@ -101,6 +101,9 @@ check_tree() {
 	fi
 	[[ ! -e $1/drivers/vfio/pci/vfio_pci_mmap.c ]] ||
 		die "$1 has the series already: start from a tree without it"
+	! grep -qs 'pa = (vma->vm_pgoff << PAGE_SHIFT) + (hva - vma->vm_start)' \
+		"$1/arch/arm64/kvm/mmu.c" ||
+		die "$1: its KVM for arm64 takes what surrounds a page of ones for the BAR: use a newer Linux $version"
 	if is_git "$1" && [[ $(git -C "$1" status --porcelain -uno | head -1) ]]; then
 		die "$1 has local changes: commit or stash them first"
 	fi

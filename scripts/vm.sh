@@ -70,6 +70,12 @@ devices=(
 	-device pci-testdev,membar=2G,bus=pcie.0,addr=a
 	-object memory-backend-ram,id=ram4,size=8G,share=on,reserve=off
 	-device ivshmem-plain,memdev=ram4,bus=pcie.0,addr=b
+	-device pcie-root-port,id=port5,chassis=5,bus=pcie.0,addr=c,hotplug=off
+	-device nvme,serial=lossy,bus=port5,multifunction=on,addr=0.0
+	-device edu,id=lossy2,bus=port5,addr=0.1
+	-device pcie-pci-bridge,id=bridge,bus=pcie.0,addr=d
+	-object memory-backend-ram,id=ram5,size=4M,share=on
+	-device ivshmem-plain,memdev=ram5,bus=bridge,addr=1
 )
 truncate -s 64M "$tmp/disk"
 cpus=2 cpu=max,la57=off machine=()
@@ -212,10 +218,10 @@ if [[ ! $job_status ]]; then
 		"$splats"
 fi
 # Lockdep reports once, and goes off. Where it reports that pciehp holds the lock of
-# a slot, removes a device and wants one of two locks of the base, which others hold
+# a slot, removes a device and wants one of three locks of the base, which others hold
 # while they reset a slot, it reports the base.
 if grep -A 4 'possible circular' "$log" | tr -d '\n' |
-   grep -qE 'irq/[0-9]+-pciehp.* \(&?(vfio\.group_lock|pci_rescan_remove_lock)\)'; then
+   grep -qE 'irq/[0-9]+-pciehp.* \(&?(vfio\.group_lock|group->group_lock|pci_rescan_remove_lock)\)'; then
 	splats=${splats/WARNING:/WARNING: [^p]}
 fi
 grep -qE "$splats" "$log" &&

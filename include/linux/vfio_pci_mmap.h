@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What vfio-pci keeps of the VMAs that map the BARs of a device, of what answers for
- * it, and of what keeps everybody off it
+ * it, and of what keeps accesses off it
  */
 #ifndef VFIO_PCI_MMAP_H
 #define VFIO_PCI_MMAP_H
 
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/pci_quiesce.h>
 #include <linux/rwsem.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
 struct page;
-struct pci_saved_state;
 struct vfio_pci_core_device;
 struct vm_area_struct;
 
@@ -63,53 +63,56 @@ struct vfio_pci_mmap_list {
 	unsigned int		nr_unlisted;
 };
 
+/* How many pages of BARs can have a page of ones each */
+#define VFIO_PCI_ONES_PAGES	4
+
 /**
  * struct vfio_pci_ones - What answers for a device that does not
- * @page: what is mapped in place of its BARs; NULL if accesses raise SIGBUS. Covered
- *	  by &vfio_pci_core_device.memory_lock
- * @used: @page may be mapped or written to: set with memory_lock held for read,
- *	  cleared with it held for write
+ * @lock: covers @page_of, @next and @used, see vfio_pci_mmap_ones.c
+ * @pages: what is mapped in place of its BARs; fixed while the device is open
+ * @page_of: for each page, the offset in the device file for which it stands in
+ * @next: which page the next fault takes
+ * @used: some page may be mapped or written to
+ * @disabled: they also stand in while user space keeps the device off. Covered by
+ *	&vfio_pci_core_device.memory_lock
+ * @disabled_at_open: what @disabled is when the device is opened
  */
 struct vfio_pci_ones {
-	struct page	*page;
+	struct mutex	lock;	/* page_of, next, used */
+	struct page	*pages[VFIO_PCI_ONES_PAGES];
+	unsigned long	page_of[VFIO_PCI_ONES_PAGES];
+	unsigned int	next;
 	bool		used;
+	bool		disabled;
+	bool		disabled_at_open;
 };
 
 /**
- * enum vfio_pci_block_reason - Who has a device in hand
- * @VFIO_PCI_BLOCK_RESET: who resets it, from reset_prepare to reset_done
- * @VFIO_PCI_BLOCK_PF_RESET: who resets the PF that it is a VF of
- * @VFIO_PCI_BLOCK_RECOVERY: who recovers it from an error, from error_detected
- *			     until it is resumed or given up
+ * struct vfio_pci_quiesce - What keeps accesses off a device
+ * @user: has the PCI core announce what others do to the device
+ * @lock: held for read by accesses, for write while others are about to stop the
+ *	  device; taken inside &vfio_pci_core_device.memory_lock
+ * @quiesced: others reset the device, or it was not asked since; covered by @lock
+ * @open: the device is open, with its configuration set up; covered by @lock
+ * @lost: an error froze the device, or it was pulled out; covered by @lock
+ * @absent: it did not respond, or had lost its configuration, when last asked; covered
+ *	    by @lock
+ * @wait: for the device to be quiesced no more, or to be lost
+ * @restore: gives an absent device its configuration back, or asks it again
+ * @tries: how often; covered by @lock
+ * @lost_again: an error came after a reset through VFIO began; covered by @lock
  */
-enum vfio_pci_block_reason {
-	VFIO_PCI_BLOCK_RESET,
-	VFIO_PCI_BLOCK_PF_RESET,
-	VFIO_PCI_BLOCK_RECOVERY,
-};
-
-/**
- * struct vfio_pci_block - What keeps everybody off a device
- * @node: place on the list of registered devices, see vfio_pci_mmap_block.c
- * @lock: held for read by whoever reaches for a BAR, for write by whoever keeps
- *	  others from it; taken inside &vfio_pci_core_device.memory_lock
- * @reasons: bits of &enum vfio_pci_block_reason, each set by its owner with @lock
- *	     held for write, and cleared without
- * @gone: the device does not come back; covered by @lock
- * @resumed: @resume has to end a recovery; covered by @lock
- * @wait: for @reasons to become zero
- * @resume: last step of a recovery
- * @pristine: configuration space as the driver got it, never changes
- */
-struct vfio_pci_block {
-	struct list_head	node;
+struct vfio_pci_quiesce {
+	struct pci_access_user	user;
 	struct rw_semaphore	lock;
-	unsigned long		reasons;
-	bool			gone;
-	bool			resumed;
+	bool			quiesced;
+	bool			open;
+	bool			lost;
+	bool			absent;
 	wait_queue_head_t	wait;
-	struct work_struct	resume;
-	struct pci_saved_state	*pristine;
+	struct delayed_work	restore;
+	unsigned int		tries;
+	bool			lost_again;
 };
 
 #endif /* VFIO_PCI_MMAP_H */

@@ -68,6 +68,13 @@ refuses "KSRC of another version" "is Linux 6.1, BASE is $base" \
 	make_ kernel KSRC="$tmp/plain"
 cp "$tmp/git/Makefile" "$tmp/plain/Makefile"
 
+mkdir -p "$tmp/plain/arch/arm64/kvm"
+echo 'pa = (vma->vm_pgoff << PAGE_SHIFT) + (hva - vma->vm_start);' \
+	>"$tmp/plain/arch/arm64/kvm/mmu.c"
+refuses_tree "TREE whose KVM for arm64 maps around a page of ones" "use a newer" \
+	"$tmp/plain"
+rm -r "$tmp/plain/arch/arm64/kvm"
+
 echo >>"$tmp/git/MAINTAINERS"
 refuses_tree "TREE with local changes" "has local changes" "$tmp/git"
 refuses "KSRC with local changes" "has local changes" make_ kernel KSRC="$tmp/git"

@@ -23,7 +23,7 @@ mapfile -t units < <(printf '%s\n' "${kernel[@]}" | grep '\.c$')
 patches=("$build/$base/patches"/*.patch)
 patches=("${patches[@]:1}")
 mapfile -t scripts < <(cd "$top" && git ls-files -co --exclude-standard \
-	scripts .ci | grep -vE '/jobs/|/must_fail$' | sed "s|^|$top/|")
+	scripts .ci | grep -vE '/jobs/|/model/|/must_fail$' | sed "s|^|$top/|")
 
 # The tree has no history, so no commit that a Fixes: could name
 checkpatch() {

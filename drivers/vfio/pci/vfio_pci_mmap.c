@@ -6,16 +6,16 @@
  * while it is in D0 and while it is not in reset: then it is accessible. A page-table
  * entry for a BAR exists only within such a time:
  *
- *  - A fault inserts it in vfio_pci_insert(), with memory_lock and block.lock held for
+ *  - A fault inserts it in vfio_pci_insert(), with memory_lock and quiesce.lock held for
  *    read, after it has checked that the device is accessible.
- *  - Code that clears decode, leaves D0 or resets the device holds memory_lock for
- *    write, and calls vfio_pci_zap_bars() before: see vfio_pci_mmap_zap.c. The PCI
- *    core holds locks that memory_lock does not nest in when it resets or recovers a
- *    device. The callbacks that it calls hold block.lock for write instead, and keep
- *    others off after they have let go of it: see vfio_pci_mmap_block.c.
+ *  - Code that clears decode, leaves D0 or resets the device through VFIO holds
+ *    memory_lock for write, and calls vfio_pci_zap_bars() before: see
+ *    vfio_pci_mmap_zap.c. What the PCI core announces holds quiesce.lock for write
+ *    instead: see vfio_pci_quiesce.c.
  *
- * A fault on a device that is not accessible raises SIGBUS, or maps a page of ones
- * that comes and goes by the same rules: see vfio_pci_mmap_ones.c.
+ * A fault on a device that is lost maps a page of ones, which comes and goes by the same
+ * rules: see vfio_pci_mmap_ones.c. So does a fault on one that user space keeps off, if
+ * that was asked for, see vfio_pci_disabled_bar.c; else it raises SIGBUS.
  *
  * A fault maps the largest leaf that the VMA, its address and the physical address
  * allow. Where only pages fit, it maps the 64 KiB around, or, if the task goes through
@@ -30,13 +30,14 @@
  *
  *   mmap_lock or the per-VMA lock
  *     memory_lock of the device
- *       block.lock of the device
- *         i_mmap_rwsem of the device inode
- *           page-table locks
+ *       quiesce.lock of the device
+ *         ones.lock of the device
+ *           i_mmap_rwsem of the device inode
+ *             page-table locks
  *
  * memory_lock also nests inside dev_set->lock and the group lock of VFIO, and outside
  * the lock of configuration space accesses and pci_bus_sem, which nest outside
- * block.lock. i_mmap_rwsem nests inside mmap_lock without the others between, too.
+ * quiesce.lock. i_mmap_rwsem nests inside mmap_lock without the others between, too.
  * mmap_list.lock nests inside mmap_lock; no other lock is taken while it is held.
  */
 
@@ -45,7 +46,7 @@
 #include <linux/sizes.h>
 
 #include "vfio_pci_mmap.h"
-#include "vfio_pci_mmap_block.h"
+#include "vfio_pci_quiesce.h"
 #include "vfio_pci_mmap_compat.h"
 #include "vfio_pci_mmap_list.h"
 #include "vfio_pci_mmap_ones.h"
@@ -88,7 +89,6 @@ static unsigned long vfio_pci_mmap_window(struct vm_fault *vmf,
 		mask = PMD_MASK;
 	last = min(vma->vm_end - 1, vmf->address | ~mask);
 	*start = max(vma->vm_start, vmf->address & mask);
-	WRITE_ONCE(entry->next, last + 1);
 	return ((last - *start) >> PAGE_SHIFT) + 1;
 }
 
@@ -121,29 +121,35 @@ static vm_fault_t vfio_pci_insert(struct vfio_pci_core_device *vdev,
 	unsigned int bar =
 		VFIO_PCI_OFFSET_TO_INDEX((u64)vmf->vma->vm_pgoff << PAGE_SHIFT);
 	pgoff_t pgoff = vfio_pci_mmap_pgoff(vmf->vma, addr);
+	pgoff_t fault_pgoff = vfio_pci_mmap_pgoff(vmf->vma, vmf->address);
 	unsigned long pages = 0;
 	vm_fault_t ret;
 
 	lockdep_assert_held_read(&vdev->memory_lock);
 
 	/* The PCI core may wait for it: nothing below allocates */
-	down_read(&vdev->block.lock);
-	if (vfio_pci_blocked(vdev)) {
+	down_read(&vdev->quiesce.lock);
+	if (vfio_pci_lost(vdev)) {
+		ret = vfio_pci_ones_insert(vdev, vmf, fault_pgoff, order);
+	} else if (vdev->quiesce.quiesced) {
 		/* It was not when the fault looked: let it fault again, and wait */
 		ret = VM_FAULT_NOPAGE;
 	} else if (vdev->pm_runtime_engaged ||
 		   !__vfio_pci_memory_enabled(vdev)) {
-		ret = vfio_pci_ones_insert(vdev, vmf, bar, order);
+		ret = VM_FAULT_SIGBUS;
+		if (vdev->ones.disabled)
+			ret = vfio_pci_ones_insert(vdev, vmf, fault_pgoff, order);
 	} else {
 		vfio_pci_zap_mark(vdev, bar);
 		ret = vfio_pci_insert_locked(vmf, addr, pfn, nr, order);
 		if (ret == VM_FAULT_NOPAGE)
 			pages = nr;
 	}
-	up_read(&vdev->block.lock);
+	up_read(&vdev->quiesce.lock);
 
-	trace_vfio_pci_mmap_fault(vdev->pdev, (u64)pgoff << PAGE_SHIFT, order,
-				  ret, pages);
+	trace_vfio_pci_mmap_fault(vdev->pdev,
+				  (u64)(pages ? pgoff : fault_pgoff) << PAGE_SHIFT,
+				  order, ret, pages);
 	return ret;
 }
 
@@ -159,7 +165,7 @@ static vm_fault_t vfio_pci_insert(struct vfio_pci_core_device *vdev,
  * Context: In a fault, with &vfio_pci_core_device.memory_lock held for read.
  * May sleep.
  * Return: VM_FAULT_NOPAGE once mapped, and with nothing mapped while the device
- * is blocked, until when the task takes the fault again; VM_FAULT_SIGBUS if @pfn
+ * is quiesced, until when the task takes the fault again; VM_FAULT_SIGBUS if @pfn
  * cannot be mapped, or the device is not accessible and the policy is to say so;
  * VM_FAULT_FALLBACK if there is no leaf of that size.
  */
@@ -195,10 +201,12 @@ static vm_fault_t vfio_pci_mmap_huge_fault(struct vm_fault *vmf,
 		return VM_FAULT_FALLBACK;
 
 	/* What this returns says that the VMA may be gone */
-	ret = vfio_pci_memory_fault_down_read(vdev, vmf);
+	ret = vfio_pci_fault_lock_memory(vdev, vmf);
 	if (ret)
 		return ret;
 	ret = vfio_pci_insert(vdev, vmf, addr, pfn, nr, order);
+	if (ret == VM_FAULT_NOPAGE && !order)
+		WRITE_ONCE(entry->next, addr + nr * PAGE_SIZE);
 	up_read(&vdev->memory_lock);
 
 	return ret;
@@ -214,14 +222,17 @@ static bool vfio_pci_mmap_may_populate(struct vm_area_struct *vma)
 {
 	struct vfio_pci_mmap *entry = vma->vm_private_data;
 	struct vfio_pci_core_device *vdev = entry->vdev;
-	bool ret;
+	int ret;
 
+	ret = vfio_pci_access_try(vdev, true);
 	/* It may be soon: the fault waits for that, without mmap_lock */
-	if (!vfio_pci_memory_down_read_trylock(vdev))
+	if (ret == -EBUSY || ret == -EAGAIN)
 		return true;
-	ret = !vdev->pm_runtime_engaged && __vfio_pci_memory_enabled(vdev);
-	vfio_pci_memory_up_read(vdev);
-	return ret;
+	if (ret)
+		return false;
+	ret = vdev->pm_runtime_engaged;
+	vfio_pci_access_end(vdev);
+	return !ret;
 }
 
 static const struct vm_operations_struct vfio_pci_mmap_ops = {

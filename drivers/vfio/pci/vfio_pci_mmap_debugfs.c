@@ -3,10 +3,10 @@
  * What maps a device: /sys/kernel/debug/vfio/<device>/mappings
  *
  * One line a listed VMA, with the process that it belongs to, then the number of
- * those that could not be listed, then what an access gets while the device does not
- * answer. The file lives in the directory that vfio core makes and removes with the
- * device. Reading it takes mmap_list.lock and no other: a range that changes while it
- * is read may show half-changed.
+ * those that could not be listed, then whether the device is there, and what an access
+ * gets while its user keeps it off. The file lives in the directory that vfio core makes
+ * and removes with the device. Reading it takes mmap_list.lock and no other: a range that
+ * changes while it is read may show half-changed.
  */
 
 #include <linux/debugfs.h>
@@ -58,8 +58,12 @@ static int vfio_pci_mmap_debugfs_show(struct seq_file *seq, void *unused)
 		seq_putc(seq, '\n');
 	}
 	seq_printf(seq, "unlisted %u\n", list->nr_unlisted);
-	/* Without memory_lock: it may change at any time, and is not followed */
-	ones = data_race(vdev->ones.page);
+	/* Without the locks that cover them: they may change at any time */
+	ones = data_race(vdev->ones.disabled);
+	seq_printf(seq, "device %s\n",
+		   READ_ONCE(vdev->quiesce.lost) ? "lost" :
+		   READ_ONCE(vdev->quiesce.quiesced) ? "quiesced" :
+		   READ_ONCE(vdev->quiesce.absent) ? "absent" : "present");
 	seq_printf(seq, "disabled_bar %s\n", ones ? "ones" : "sigbus");
 	mutex_unlock(&list->lock);
 

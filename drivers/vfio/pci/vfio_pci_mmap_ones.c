@@ -1,206 +1,191 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Answering for a BAR that is off, as hardware does
+ * Answering for a BAR whose device does not, as hardware does
  *
- * An access to a BAR whose device does not answer raises SIGBUS, unless somebody
- * who knows better has asked for what hardware does: reads give all ones, writes go
- * nowhere. The fault then maps a page that is filled with ones and belongs to the
- * device, the same one everywhere. It is a page of memory, so what is written to it
- * can be read from it while the device is off; it is fresh the next time.
+ * Reads give all ones, writes go nowhere: a fault maps a page that is filled with ones
+ * and belongs to the device. What is written to it can be read from it, so no two pages
+ * of the BARs get the same one: a driver that writes to a doorbell must not find that in
+ * a status register. There are VFIO_PCI_ONES_PAGES of them. A fault that needs one more
+ * takes that of the page of the BAR that has had it longest, which then faults again.
+ * Pages are filled anew when they change hands, and before the device may answer again.
  *
- * vdev->ones.page is the policy: there is one, or accesses raise SIGBUS. It is
- * covered by memory_lock. It is allocated when the policy is chosen, so that a fault
- * need not, and freed no later than the device is closed: no VMA is left then, as
- * each holds the device open. Who opens the device next has a page of its own.
+ * The pages are allocated when the device is opened, so that a fault need not, and freed
+ * when it is closed: no VMA is left then, as each holds the device open.
  *
- * Page-table entries for it follow the rules of those for the device, see
- * vfio_pci_mmap.c, and every zap takes them away. vdev->ones.used says that there
- * may be some, or that the page may have been written to. It is set with memory_lock
- * and block.lock held for read. vfio_pci_ones_drop() clears it with memory_lock held
- * for write, before the device is turned off and after it may have been turned on.
+ * Page-table entries for them follow the rules of those for the device, see
+ * vfio_pci_mmap.c, and every zap takes them away. They have the memory type of the VMA,
+ * so that mprotect() does not change it, or, on x86, the one that PAT has for memory,
+ * which mprotect() keeps. Where it bypasses the cache the content has to be in memory:
+ * the fill writes it back.
  *
- * The page is for the CPU alone. A fault on behalf of another task, as in a DMA map,
- * does not get it, and where it is mapped already, DMA maps refuse it: it is no page
+ * ones.lock covers @page_of, @next and @used. It nests inside memory_lock and
+ * quiesce.lock, and outside i_mmap_rwsem.
+ *
+ * The pages are for the CPU alone. A fault on behalf of another task, as in a DMA map,
+ * does not get one, and where one is mapped already, DMA maps refuse it: it is no page
  * of a device, and no page that may be pinned either.
  */
 
 #include <linux/gfp.h>
+#include <linux/libnvdimm.h>
 #include <linux/mm.h>
-#include <linux/moduleparam.h>
+#include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/string.h>
-#include <linux/uaccess.h>
-#include <linux/vfio.h>
 
 #include "vfio_pci_mmap_ones.h"
 #include "vfio_pci_mmap_zap.h"
 #include "vfio_pci_priv.h"
 
-static const char * const vfio_pci_ones_policies[] = {
-	[VFIO_DEVICE_DISABLED_BAR_SIGBUS] = "sigbus",
-	[VFIO_DEVICE_DISABLED_BAR_ONES] = "ones",
-};
+/* What no page of a BAR has for an offset */
+#define VFIO_PCI_ONES_FREE	ULONG_MAX
 
-static int disabled_bar = VFIO_DEVICE_DISABLED_BAR_SIGBUS;
-
-static int vfio_pci_ones_param_set(const char *val,
-				   const struct kernel_param *kp)
+/* The page is mapped nowhere */
+static void vfio_pci_ones_fill(struct vfio_pci_ones *ones, unsigned int i)
 {
-	int policy = sysfs_match_string(vfio_pci_ones_policies, val);
+	void *addr = page_address(ones->pages[i]);
 
-	if (policy < 0)
-		return policy;
-	WRITE_ONCE(disabled_bar, policy);
-	return 0;
-}
-
-static int vfio_pci_ones_param_get(char *buffer, const struct kernel_param *kp)
-{
-	return sysfs_emit(buffer, "%s\n",
-			  vfio_pci_ones_policies[READ_ONCE(disabled_bar)]);
-}
-
-static const struct kernel_param_ops vfio_pci_ones_param_ops = {
-	.set = vfio_pci_ones_param_set,
-	.get = vfio_pci_ones_param_get,
-};
-module_param_cb(disabled_bar, &vfio_pci_ones_param_ops, NULL, 0644);
-MODULE_PARM_DESC(disabled_bar, "What an access to a BAR gets while the device does not answer, for devices opened later, unless user space chooses by VFIO_DEVICE_FEATURE_DISABLED_BAR: sigbus (default) or ones");
-
-static void vfio_pci_ones_fill(struct page *page)
-{
-	memset(page_address(page), 0xff, PAGE_SIZE);
-}
-
-/* Take the page of ones away: on return it is mapped nowhere, and fresh */
-static void vfio_pci_ones_drop(struct vfio_pci_core_device *vdev)
-{
-	lockdep_assert_held_write(&vdev->memory_lock);
-
-	if (!vdev->ones.used)
-		return;
-
-	vfio_pci_zap_bars(vdev);
-	vfio_pci_ones_fill(vdev->ones.page);
-	vdev->ones.used = false;
-}
-
-/* Becomes or stays the policy on success, with nothing mapped of the old page */
-static int vfio_pci_ones_set(struct vfio_pci_core_device *vdev, u32 policy)
-{
-	struct page *page = NULL;
-
-	if (policy == VFIO_DEVICE_DISABLED_BAR_ONES) {
-		page = alloc_page(GFP_KERNEL_ACCOUNT);
-		if (!page)
-			return -ENOMEM;
-		vfio_pci_ones_fill(page);
-	}
-
-	down_write(&vdev->memory_lock);
-	vfio_pci_ones_drop(vdev);
-	swap(page, vdev->ones.page);
-	up_write(&vdev->memory_lock);
-
-	if (page)
-		__free_page(page);
-	return 0;
+	memset(addr, 0xff, PAGE_SIZE);
+	arch_wb_cache_pmem(addr, PAGE_SIZE);
+	arch_invalidate_pmem(addr, PAGE_SIZE);
+	ones->page_of[i] = VFIO_PCI_ONES_FREE;
 }
 
 /**
- * vfio_pci_ones_open - Take up the policy that the administrator has chosen
- * @vdev: the device, being opened
+ * vfio_pci_ones_init - Prepare a new device
+ * @vdev: the device
  *
- * Context: memory_lock not held. May sleep.
+ * Context: Before the device is registered. Does not sleep.
+ */
+void vfio_pci_ones_init(struct vfio_pci_core_device *vdev)
+{
+	mutex_init(&vdev->ones.lock);
+}
+
+/**
+ * vfio_pci_ones_open - Allocate the pages of ones
+ * @vdev: the device, being opened, which nobody maps
+ *
+ * Context: May sleep.
  * Return: 0, or -ENOMEM.
  */
 int vfio_pci_ones_open(struct vfio_pci_core_device *vdev)
 {
-	return vfio_pci_ones_set(vdev, READ_ONCE(disabled_bar));
+	struct vfio_pci_ones *ones = &vdev->ones;
+	unsigned int i;
+
+	/* One by one: KVM takes references to each */
+	for (i = 0; i < VFIO_PCI_ONES_PAGES; i++) {
+		ones->pages[i] = alloc_page(GFP_KERNEL_ACCOUNT);
+		if (!ones->pages[i]) {
+			vfio_pci_ones_close(vdev);
+			return -ENOMEM;
+		}
+		vfio_pci_ones_fill(ones, i);
+	}
+	return 0;
 }
 
 /**
- * vfio_pci_ones_close - Free the page of ones
+ * vfio_pci_ones_close - Free the pages of ones
  * @vdev: the device, being closed, which nobody maps
  *
- * Context: memory_lock not held. May sleep.
+ * Context: May sleep.
  */
 void vfio_pci_ones_close(struct vfio_pci_core_device *vdev)
 {
-	vfio_pci_ones_set(vdev, VFIO_DEVICE_DISABLED_BAR_SIGBUS);
-}
+	struct vfio_pci_ones *ones = &vdev->ones;
+	unsigned int i;
 
-/**
- * vfio_pci_ones_feature - Let user space choose what a disabled BAR gives
- * @vdev: the device, open
- * @flags: of &struct vfio_device_feature
- * @arg: data of the feature, VFIO_DEVICE_FEATURE_DISABLED_BAR
- * @argsz: how much there is of it, in bytes
- *
- * Context: Process context of who has the device open, memory_lock not held. May
- * sleep.
- * Return: 0; -EINVAL if @flags, @argsz or the policy is not what it may be, -EFAULT
- * if @arg cannot be read or written, -ENOMEM if there is no memory for a page; then
- * nothing has changed.
- */
-int vfio_pci_ones_feature(struct vfio_pci_core_device *vdev, u32 flags,
-			  struct vfio_device_feature_disabled_bar __user *arg,
-			  size_t argsz)
-{
-	struct vfio_device_feature_disabled_bar feature = {};
-	int ret;
-
-	ret = vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_GET |
-				 VFIO_DEVICE_FEATURE_SET, sizeof(feature));
-	if (ret != 1)
-		return ret;
-
-	if (flags & VFIO_DEVICE_FEATURE_SET) {
-		if (copy_from_user(&feature, arg, sizeof(feature)))
-			return -EFAULT;
-		if (feature.policy >= ARRAY_SIZE(vfio_pci_ones_policies))
-			return -EINVAL;
-		return vfio_pci_ones_set(vdev, feature.policy);
+	/* Nobody announces anything of pages that were dropped when the user left */
+	ones->used = false;
+	for (i = 0; i < VFIO_PCI_ONES_PAGES; i++) {
+		if (ones->pages[i])
+			__free_page(ones->pages[i]);
+		ones->pages[i] = NULL;
 	}
-
-	down_read(&vdev->memory_lock);
-	if (vdev->ones.page)
-		feature.policy = VFIO_DEVICE_DISABLED_BAR_ONES;
-	up_read(&vdev->memory_lock);
-	return copy_to_user(arg, &feature, sizeof(feature)) ? -EFAULT : 0;
 }
 
 /**
- * vfio_pci_ones_insert - Map the page of ones where a device does not answer
+ * vfio_pci_ones_drop - Take the pages of ones away
+ * @vdev: the device
+ *
+ * On return they are mapped nowhere, and fresh. Nothing happens if none was mapped
+ * since the last call.
+ *
+ * Context: memory_lock or &vfio_pci_quiesce.lock held for write. May sleep.
+ */
+void vfio_pci_ones_drop(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_ones *ones = &vdev->ones;
+	unsigned int i;
+
+	mutex_lock(&ones->lock);
+	if (ones->used) {
+		vfio_pci_zap_bars(vdev);
+		for (i = 0; i < VFIO_PCI_ONES_PAGES; i++)
+			vfio_pci_ones_fill(ones, i);
+		ones->used = false;
+	}
+	mutex_unlock(&ones->lock);
+}
+
+/* Which page of ones stands in for a page of a BAR */
+static unsigned int vfio_pci_ones_get(struct vfio_pci_core_device *vdev,
+				      pgoff_t pgoff)
+{
+	struct vfio_pci_ones *ones = &vdev->ones;
+	unsigned int i;
+
+	for (i = 0; i < VFIO_PCI_ONES_PAGES; i++)
+		if (ones->page_of[i] == pgoff)
+			return i;
+
+	i = ones->next;
+	ones->next = (i + 1) % VFIO_PCI_ONES_PAGES;
+	if (ones->page_of[i] != VFIO_PCI_ONES_FREE) {
+		vfio_pci_zap_page(vdev, ones->page_of[i]);
+		vfio_pci_ones_fill(ones, i);
+	}
+	ones->page_of[i] = pgoff;
+	return i;
+}
+
+/**
+ * vfio_pci_ones_insert - Map a page of ones where a device does not answer
  * @vdev: the device, which does not answer
  * @vmf: the fault
- * @bar: index of the region that the VMA maps
+ * @pgoff: offset of the page in the device file
  * @order: size of the leaf that would fit
  *
- * Context: In a fault, with memory_lock and &vfio_pci_block.lock held for read, the
- * device not blocked. Does not sleep.
+ * Context: In a fault, with memory_lock and &vfio_pci_quiesce.lock held for read. May
+ * sleep.
  * Return: VM_FAULT_NOPAGE once mapped; VM_FAULT_FALLBACK if @order is not 0;
- * VM_FAULT_SIGBUS if that is the policy, the fault is on behalf of another task, or
- * @bar is not a BAR.
+ * VM_FAULT_SIGBUS if the fault is on behalf of another task, or @pgoff is not of a BAR.
  */
 vm_fault_t vfio_pci_ones_insert(struct vfio_pci_core_device *vdev,
-				struct vm_fault *vmf, unsigned int bar,
+				struct vm_fault *vmf, pgoff_t pgoff,
 				unsigned int order)
 {
-	struct vm_area_struct *vma = vmf->vma;
+	struct vfio_pci_ones *ones = &vdev->ones;
+	unsigned int bar = VFIO_PCI_OFFSET_TO_INDEX((u64)pgoff << PAGE_SHIFT);
+	unsigned long pfn;
+	vm_fault_t ret;
 
-	if (!vdev->ones.page || bar >= PCI_STD_NUM_BARS ||
-	    vmf->flags & FAULT_FLAG_REMOTE)
+	if (bar >= PCI_STD_NUM_BARS || vmf->flags & FAULT_FLAG_REMOTE)
 		return VM_FAULT_SIGBUS;
 	if (order)
 		return VM_FAULT_FALLBACK;
 
+	mutex_lock(&ones->lock);
+	ones->used = true;
+	pfn = page_to_pfn(ones->pages[vfio_pci_ones_get(vdev, pgoff)]);
 	vfio_pci_zap_mark(vdev, bar);
-	WRITE_ONCE(vdev->ones.used, true);
-	/* Cached, and encrypted where memory is: it is memory, unlike the BAR */
-	return vmf_insert_pfns_prot(vmf, vmf->address,
-				    page_to_pfn(vdev->ones.page), 1,
-				    vm_get_page_prot(vma->vm_flags));
+	/* Encrypted where memory is: it is memory, unlike the BAR */
+	ret = vmf_insert_pfns_prot(vmf, vmf->address, pfn, 1,
+				   pgprot_encrypted(vmf->vma->vm_page_prot));
+	mutex_unlock(&ones->lock);
+	return ret;
 }
 
 /**
@@ -208,7 +193,7 @@ vm_fault_t vfio_pci_ones_insert(struct vfio_pci_core_device *vdev,
  * @vdev: the device
  *
  * Zaps its BARs, keeps faults off until the caller releases memory_lock, and has the
- * page of ones ready to take their place. It may be used: the PCI core turns devices
+ * pages of ones ready to take their place. They may be used: the PCI core turns devices
  * on, too.
  *
  * Context: The device open, memory_lock not held; held for write on return.
@@ -219,18 +204,4 @@ void vfio_pci_zap_and_down_write_memory_lock(struct vfio_pci_core_device *vdev)
 	down_write(&vdev->memory_lock);
 	vfio_pci_zap_bars(vdev);
 	vfio_pci_ones_drop(vdev);
-}
-
-/**
- * vfio_pci_drop_ones_and_up_write_memory_lock - Let accesses to the device in again
- * @vdev: the device, which the caller may have turned on, or has zapped and left on
- *
- * Takes the page of ones away that stands in for the device.
- *
- * Context: memory_lock held for write; not held on return. May sleep.
- */
-void vfio_pci_drop_ones_and_up_write_memory_lock(struct vfio_pci_core_device *vdev)
-{
-	vfio_pci_ones_drop(vdev);
-	up_write(&vdev->memory_lock);
 }

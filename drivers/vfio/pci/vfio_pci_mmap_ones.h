@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Answering for a BAR that is off, as hardware does
+ * Answering for a BAR whose device does not, as hardware does
  */
 #ifndef VFIO_PCI_MMAP_ONES_H
 #define VFIO_PCI_MMAP_ONES_H
@@ -8,16 +8,12 @@
 #include <linux/mm_types.h>
 #include <linux/vfio_pci_core.h>
 
-struct vfio_device_feature_disabled_bar;
-
+void vfio_pci_ones_init(struct vfio_pci_core_device *vdev);
 int vfio_pci_ones_open(struct vfio_pci_core_device *vdev);
 void vfio_pci_ones_close(struct vfio_pci_core_device *vdev);
-int vfio_pci_ones_feature(struct vfio_pci_core_device *vdev, u32 flags,
-			  struct vfio_device_feature_disabled_bar __user *arg,
-			  size_t argsz);
+void vfio_pci_ones_drop(struct vfio_pci_core_device *vdev);
 vm_fault_t vfio_pci_ones_insert(struct vfio_pci_core_device *vdev,
-				struct vm_fault *vmf, unsigned int bar,
+				struct vm_fault *vmf, pgoff_t pgoff,
 				unsigned int order);
-void vfio_pci_drop_ones_and_up_write_memory_lock(struct vfio_pci_core_device *vdev);
 
 #endif /* VFIO_PCI_MMAP_ONES_H */

@@ -9,7 +9,7 @@
  *
  * It leaves out BARs that had nothing inserted since the last zap. vdev->zap.inserted
  * has a bit for each BAR. vfio_pci_zap_mark() sets it before an entry is inserted, with
- * memory_lock and block.lock held for read; the zap clears it after the unmap, with
+ * memory_lock and quiesce.lock held for read; the zap clears it after the unmap, with
  * either held for write. A driver that brings its own mmap() need not call
  * vfio_pci_zap_mark(): its BARs keep their bits.
  *
@@ -79,7 +79,7 @@ static noinline void vfio_pci_zap_traced(struct vfio_pci_core_device *vdev)
  * On return no page table holds an entry for a BAR of @vdev, and none appears
  * while the caller keeps its lock.
  *
- * Context: &vfio_pci_core_device.memory_lock or &vfio_pci_block.lock held for
+ * Context: &vfio_pci_core_device.memory_lock or &vfio_pci_quiesce.lock held for
  * write. May sleep.
  */
 void vfio_pci_zap_bars(struct vfio_pci_core_device *vdev)
@@ -88,4 +88,16 @@ void vfio_pci_zap_bars(struct vfio_pci_core_device *vdev)
 		vfio_pci_zap_traced(vdev);
 	else
 		vfio_pci_zap_inserted(vdev);
+}
+
+/**
+ * vfio_pci_zap_page - Take every mapping of one page away
+ * @vdev: the device
+ * @pgoff: offset of the page in the device file
+ *
+ * Context: Locks held that exclude who maps that page. May sleep.
+ */
+void vfio_pci_zap_page(struct vfio_pci_core_device *vdev, pgoff_t pgoff)
+{
+	unmap_mapping_pages(vdev->vdev.inode->i_mapping, pgoff, 1, true);
 }

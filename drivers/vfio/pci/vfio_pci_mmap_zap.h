@@ -10,6 +10,7 @@
 
 void vfio_pci_zap_init(struct vfio_pci_core_device *vdev);
 void vfio_pci_zap_bars(struct vfio_pci_core_device *vdev);
+void vfio_pci_zap_page(struct vfio_pci_core_device *vdev, pgoff_t pgoff);
 
 /**
  * vfio_pci_zap_mark - Have the next zap go through a BAR

@@ -119,27 +119,6 @@ static void toggle_back(int ret)
 	unmap_pages(0);
 }
 
-static int run_policy(void)
-{
-	int ret = policy_set(&dev, VFIO_DEVICE_DISABLED_BAR_ONES);
-
-	/* What failed has changed nothing */
-	if (ret && policy_get(&dev) != VFIO_DEVICE_DISABLED_BAR_SIGBUS)
-		return -ENOTRECOVERABLE;
-	return ret;
-}
-
-static void policy_back(int ret)
-{
-	policy_set(&dev, VFIO_DEVICE_DISABLED_BAR_SIGBUS);
-}
-
-static void close_fd_for_ones(void)
-{
-	file_write(PARAMETER, "ones");
-	close(dev.fd);
-}
-
 static void close_fd(void)
 {
 	close(dev.fd);
@@ -155,13 +134,6 @@ static void open_again(int ret)
 {
 	if (ret)
 		dev.fd = ioctl(dev.group, VFIO_GROUP_GET_DEVICE_FD, bdf);
-}
-
-static void open_again_for_sigbus(int ret)
-{
-	file_write(PARAMETER, "sigbus");
-	open_again(ret);
-	policy_set(&dev, VFIO_DEVICE_DISABLED_BAR_SIGBUS);
 }
 
 /* Off, and nowhere that has page tables */
@@ -279,18 +251,6 @@ FIXTURE_VARIANT(fail_nth)
 FIXTURE_VARIANT_ADD(fail_nth, open)
 {
 	.op = { close_fd, run_open, open_again },
-	.fails = true,
-};
-
-FIXTURE_VARIANT_ADD(fail_nth, policy)
-{
-	.op = { nothing, run_policy, policy_back },
-	.fails = true,
-};
-
-FIXTURE_VARIANT_ADD(fail_nth, open_ones)
-{
-	.op = { close_fd_for_ones, run_open, open_again_for_sigbus },
 	.fails = true,
 };
 

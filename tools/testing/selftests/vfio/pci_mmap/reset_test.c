@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -190,6 +191,78 @@ TEST_F(reset, sysfs_reset_against_decode)
 	kill(pid, SIGKILL);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
+	EXPECT_WORD();
+}
+
+/* As many as it takes to see on Linux 6.12 that they do: one in some 20 resets */
+#define IRQ_RESETS 120
+
+static int msix_set(struct device *dev, int fd)
+{
+	struct {
+		struct vfio_irq_set set;
+		int32_t fd;
+	} irq = {
+		.set.argsz = sizeof(irq),
+		.set.index = VFIO_PCI_MSIX_IRQ_INDEX,
+		.set.count = 1,
+		.set.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.fd = fd,
+	};
+
+	if (fd < 0) {
+		irq.set.count = 0;
+		irq.set.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
+	}
+	return ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &irq) ? -errno : 0;
+}
+
+/* What turns decode on for a moment keeps out of a reset, which restores it */
+TEST_F(reset, sysfs_reset_against_set_irqs)
+{
+	const uint32_t mask = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	uint32_t user, *calls;
+	char path[128];
+	uint16_t hardware;
+	int i, config, fd, status, wrong = 0;
+	pid_t pid;
+
+	fd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, fd);
+	if (msix_set(&self->dev, fd))
+		SKIP(return, "%s has no MSI-X", bdf);
+	calls = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, calls);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", bdf);
+	config = open(path, O_RDONLY);
+	ASSERT_LE(0, config);
+	ASSERT_EQ(0, config_write(&self->dev, PCI_COMMAND, 2, mask));
+
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;; __atomic_add_fetch(calls, 1, __ATOMIC_RELAXED)) {
+			msix_set(&self->dev, -1);
+			msix_set(&self->dev, fd);
+		}
+	}
+	for (i = 0; i < IRQ_RESETS && !wrong; i++) {
+		EXPECT_EQ(0, sysfs_write(bdf, "reset", "1"));
+		usleep(3000);
+		EXPECT_EQ(2, pread(config, &hardware, 2, PCI_COMMAND));
+		EXPECT_EQ(0, config_read(&self->dev, PCI_COMMAND, 2, &user));
+		wrong = (hardware ^ user) & mask;
+	}
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, wrong)
+		TH_LOG("reset %d: COMMAND is 0x%x in hardware, 0x%x for user space", i,
+		       hardware, user);
+	TH_LOG("%d resets under %u calls", i, *calls);
+	EXPECT_NE(0, *calls);
+	close(config);
+	close(fd);
 	EXPECT_WORD();
 }
 

@@ -17,6 +17,17 @@
 /* Where to look for a word that a device without memory never changes */
 #define REGISTERS 64
 
+/* What a page of ones keeps, and a device does not, and where in its page */
+#define MARK 0x5afe0123
+#define MARK_OFFSET 0xffc
+
+/* Who gave ones */
+enum who {
+	NOBODY,		/* the device did not answer */
+	PAGE_OF_ONES,	/* one that stands in for the device */
+	SOMEBODY,	/* the one or the other, but things have changed since */
+};
+
 static int by_load(struct access_stress *stress, uint32_t *value)
 {
 	return try_read(stress->map + stress->offset, value);
@@ -43,20 +54,50 @@ static int by_write(struct access_stress *stress, uint32_t *value)
  * struct access - One way to access the word
  * @how: its name
  * @once: do it; 0, the signal that it raised, or -1 if the call failed
+ * @maps: it goes through the mapping
  * @wakes: VFIO gets the device out of low power for it
  */
 struct access {
 	const char *how;
 	int (*once)(struct access_stress *stress, uint32_t *value);
+	bool maps;
 	bool wakes;
 };
 
 /* What each of the threads of a process does in turn, for ever */
 static const struct access job[ACCESS_STRESS_THREADS][2] = {
-	{ { "load", by_load }, { "load", by_load } },
-	{ { "store", by_store }, { "load after a store", by_load } },
-	{ { "read()", by_read, true }, { "write()", by_write, true } },
+	{ { "load", by_load, true }, { "load", by_load, true } },
+	{ { "store", by_store, true }, { "load after a store", by_load, true } },
+	{ { "read()", by_read, false, true }, { "write()", by_write, false, true } },
 };
+
+/*
+ * Leave a mark in the last word of the page, where the devices have no register, and
+ * see whether it stays. Memory of the device keeps it as well, but gives no ones.
+ */
+static bool keeps_mark(struct access_stress *stress, uint32_t *value)
+{
+	void *mark = stress->map + (stress->offset | MARK_OFFSET);
+
+	*value = MARK;
+	return !try_write(mark, MARK) && !try_read(mark, value) && *value == MARK;
+}
+
+/* What a load through the mapping that gave ones, or a read(), has met with */
+static enum who who_gave_ones(struct access_stress *stress,
+			      const struct access *access, bool lost)
+{
+	uint32_t value;
+
+	if (!access->maps)
+		return lost ? PAGE_OF_ONES : NOBODY;
+	if (keeps_mark(stress, &value))
+		return PAGE_OF_ONES;
+	/* A zap that came in between has changed who is there */
+	if (value != ALL_ONES || keeps_mark(stress, &value))
+		return SOMEBODY;
+	return NOBODY;
+}
 
 static void access_once(struct access_stress *stress,
 			struct access_stress_count *count,
@@ -65,7 +106,9 @@ static void access_once(struct access_stress *stress,
 	unsigned int window = __atomic_load_n(&stress->window, __ATOMIC_SEQ_CST);
 	unsigned int excuse = __atomic_load_n(&stress->excuse, __ATOMIC_SEQ_CST);
 	uint32_t value = stress->word;
-	bool in_window, excused;
+	unsigned int lost = __atomic_load_n(&stress->lost, __ATOMIC_SEQ_CST);
+	bool in_window, excused, is_lost;
+	enum who who = NOBODY;
 	int ret;
 
 	if (window % 2 && stress->asleep && access->wakes) {
@@ -77,6 +120,10 @@ static void access_once(struct access_stress *stress,
 		window == __atomic_load_n(&stress->window, __ATOMIC_SEQ_CST);
 	excused = excuse % 2 ||
 		excuse != __atomic_load_n(&stress->excuse, __ATOMIC_SEQ_CST);
+	is_lost = lost % 2 ||
+		lost != __atomic_load_n(&stress->lost, __ATOMIC_SEQ_CST);
+	if (!ret && value == ALL_ONES && value != stress->word)
+		who = who_gave_ones(stress, access, is_lost);
 
 	__atomic_store_n(&count->accesses, count->accesses + 1,
 			 __ATOMIC_RELAXED);
@@ -86,6 +133,10 @@ static void access_once(struct access_stress *stress,
 		count->errors++;
 	} else if (value == stress->word && !in_window) {
 		return;
+	} else if (who == PAGE_OF_ONES) {
+		count->ones++;
+	} else if (who == SOMEBODY) {
+		count->unknown++;
 	} else if (excused) {
 		count->before++;
 	} else {
@@ -249,11 +300,22 @@ void access_stress_blame(struct access_stress *stress)
 	__atomic_add_fetch(&stress->excuse, 1, __ATOMIC_SEQ_CST);
 }
 
+void access_stress_lost(struct access_stress *stress)
+{
+	__atomic_add_fetch(&stress->lost, 1, __ATOMIC_SEQ_CST);
+}
+
+void access_stress_found(struct access_stress *stress)
+{
+	__atomic_add_fetch(&stress->lost, 1, __ATOMIC_SEQ_CST);
+}
+
+/* A load may find in a page of ones what a store has left there */
 bool access_stress_answers(struct access_stress *stress)
 {
 	uint32_t value;
 
-	return !by_load(stress, &value) && value == stress->word;
+	return !by_read(stress, &value) && value == stress->word;
 }
 
 struct access_stress_count access_stress_sum(struct access_stress *stress)
@@ -268,6 +330,8 @@ struct access_stress_count access_stress_sum(struct access_stress *stress)
 		sum.before += stress->count[i].before;
 		sum.sigbus += stress->count[i].sigbus;
 		sum.errors += stress->count[i].errors;
+		sum.ones += stress->count[i].ones;
+		sum.unknown += stress->count[i].unknown;
 	}
 	return sum;
 }

@@ -33,6 +33,8 @@ int debugfs_read(struct debugfs_mappings *mappings, const char *bdf)
 			mappings->own += n == 5 && pid == getpid();
 		} else if (sscanf(line, "unlisted %u",
 				  &mappings->unlisted) != 1 &&
+			   sscanf(line, "device %15s",
+				  mappings->device) != 1 &&
 			   sscanf(line, "disabled_bar %15s",
 				  mappings->policy) != 1) {
 			fclose(file);

@@ -371,6 +371,38 @@ static bool answers(const struct fuzz_model *model)
 	return awake(model) && !model->low_power;
 }
 
+/* What ones at a page of the BAR may have become */
+static uint32_t written(const struct fuzz_model *model, size_t page)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(model->written); i++)
+		if (model->written[i].page == page)
+			return model->written[i].value;
+	return ALL_ONES;
+}
+
+static void keep_written(struct fuzz_model *model, size_t page, uint32_t value)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(model->written) - 1 && model->written[i].page != page)
+		i++;
+	memmove(&model->written[1], &model->written[0], i * sizeof(model->written[0]));
+	model->written[0].page = page;
+	model->written[0].value = value;
+}
+
+static void forget_written(struct fuzz_model *model)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(model->written); i++) {
+		model->written[i].page = SIZE_MAX;
+		model->written[i].value = ALL_ONES;
+	}
+}
+
 static int step_access(struct fuzz_model *model, const struct op *op,
 		       struct command *c, struct outcome *want)
 {
@@ -378,7 +410,7 @@ static int step_access(struct fuzz_model *model, const struct op *op,
 	struct vma *vma;
 	uint32_t *word;
 	int needed;
-	size_t i;
+	size_t i, page;
 
 	if (!model->ram)
 		c->kind = READ;
@@ -415,10 +447,13 @@ static int step_access(struct fuzz_model *model, const struct op *op,
 		} else if (!model->ones) {
 			want[i].error = SIGBUS;
 		} else if (c->kind == READ) {
-			want[i] = (struct outcome){ .value = ALL_ONES,
-						    .other = model->written };
+			page = vma->bar + c->page + i - vma->page;
+			want[i] = (struct outcome){
+				.value = ALL_ONES, .other = written(model, page)
+			};
 		} else {
-			model->written = c->choice;
+			page = vma->bar + c->page + i - vma->page;
+			keep_written(model, page, c->choice);
 		}
 	}
 	return c->n;
@@ -738,7 +773,7 @@ static int step_policy(struct fuzz_model *model, const struct op *op,
 		return 0;
 	c->choice = op->choice % 2;
 	model->ones = c->choice;
-	model->written = ALL_ONES;
+	forget_written(model);
 	return 1;
 }
 
@@ -879,7 +914,7 @@ void fuzz_model_init(struct fuzz_model *model, size_t bar_pages)
 	model->leaf = bar_pages < 2 * LARGE_LEAF ? SMALL_LEAF : LARGE_LEAF;
 	model->bar_pages = min(bar_pages, BAR_LEAVES * model->leaf);
 	model->decode = true;
-	model->written = ALL_ONES;
+	forget_written(model);
 	model->alive[0] = true;
 	draw_sample(model);
 }
@@ -912,7 +947,7 @@ int fuzz_model_step(struct fuzz_model *model, const struct op *op,
 
 	outcomes = steps[op->kind](model, op, command, want);
 	if (answers(model))
-		model->written = ALL_ONES;
+		forget_written(model);
 	return outcomes;
 }
 

@@ -10,12 +10,19 @@
  * virtual functions of QEMU's nvme vanish with an FLR, but the bit reads as one;
  * Linux therefore does not bring them back. When it does, they are new to QEMU:
  * their registers are set by an FLR only, and memory decode, which QEMU's virtual
- * functions have of their own, is off. The first of them gets both.
+ * functions have of their own, is off. The first of them gets both, and decode as well
+ * when it is first asked after an FLR of its own.
+ *
+ * dead=ADDRESS, to be written at any time, has a device die of its next FLR. It answers
+ * once, so that the PCI core does not wait for it for a minute. From then on its
+ * configuration space reads as ones, and what is written to it is lost, until 'none'
+ * is written.
  *
  * Stays loaded: nobody can tell when the last access through it has ended.
  */
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/string.h>
 
 #define AF_POS 0xf0
 
@@ -75,13 +82,22 @@ static struct pci_ops with_af = { .read = af_read, .write = af_write };
 
 /* Between an FLR and the write that sets the VF Enable bit again */
 static bool pf_was_reset;
+/* Between an FLR of the first VF and the first read of its COMMAND */
+static bool vf_was_reset;
 /* Where the capabilities are; QEMU has that of a VF where the PF has it */
 static int pf_sriov, vf_exp;
 
 static int pf_read(struct pci_bus *bus, unsigned int devfn, int where, int size,
 		   u32 *val)
 {
-	int ret = pf_ops->read(bus, devfn, where, size, val);
+	int ret;
+
+	if (READ_ONCE(vf_was_reset) && where == PCI_COMMAND &&
+	    devfn == pci_iov_virtfn_devfn(pf_dev, 0)) {
+		WRITE_ONCE(vf_was_reset, false);
+		pf_ops->write(bus, devfn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	}
+	ret = pf_ops->read(bus, devfn, where, size, val);
 
 	if (!ret && devfn == pf_dev->devfn && READ_ONCE(pf_was_reset) &&
 	    where == pf_sriov + PCI_SRIOV_CTRL)
@@ -98,6 +114,9 @@ static int pf_write(struct pci_bus *bus, unsigned int devfn, int where, int size
 	    where == pci_pcie_cap(pf_dev) + PCI_EXP_DEVCTL &&
 	    val & PCI_EXP_DEVCTL_BCR_FLR)
 		WRITE_ONCE(pf_was_reset, true);
+	if (where == vf_exp + PCI_EXP_DEVCTL && val & PCI_EXP_DEVCTL_BCR_FLR &&
+	    devfn == pci_iov_virtfn_devfn(pf_dev, 0))
+		WRITE_ONCE(vf_was_reset, true);
 	ret = pf_ops->write(bus, devfn, where, size, val);
 
 	if (devfn == pf_dev->devfn && where == pf_sriov + PCI_SRIOV_CTRL &&
@@ -114,6 +133,46 @@ static int pf_write(struct pci_bus *bus, unsigned int devfn, int where, int size
 
 static struct pci_ops with_vf_enable = { .read = pf_read, .write = pf_write };
 
+/* What becomes of a device that is to die; covered by the lock of the accesses */
+static enum {
+	ALIVE,
+	MORTAL,		/* it dies of the next FLR */
+	ASKED_ONCE,	/* it had that, and answers once more */
+	DEAD,
+} fate;
+
+static struct pci_dev *dead_dev;
+static struct pci_ops *dead_ops;
+
+static int dead_read(struct pci_bus *bus, unsigned int devfn, int where, int size,
+		     u32 *val)
+{
+	if (devfn == dead_dev->devfn) {
+		if (fate == DEAD) {
+			PCI_SET_ERROR_RESPONSE(val);
+			return 0;
+		}
+		if (fate == ASKED_ONCE && (where == PCI_VENDOR_ID || where == PCI_COMMAND))
+			fate = DEAD;
+	}
+	return dead_ops->read(bus, devfn, where, size, val);
+}
+
+static int dead_write(struct pci_bus *bus, unsigned int devfn, int where, int size,
+		      u32 val)
+{
+	if (devfn == dead_dev->devfn) {
+		if (fate == DEAD)
+			return 0;
+		if (fate == MORTAL && where == pci_pcie_cap(dead_dev) + PCI_EXP_DEVCTL &&
+		    val & PCI_EXP_DEVCTL_BCR_FLR)
+			fate = ASKED_ONCE;
+	}
+	return dead_ops->write(bus, devfn, where, size, val);
+}
+
+static struct pci_ops with_death = { .read = dead_read, .write = dead_write };
+
 static struct pci_dev *find(const char *address)
 {
 	unsigned int domain, bus, slot, function;
@@ -124,6 +183,34 @@ static struct pci_dev *find(const char *address)
 	return pci_get_domain_bus_and_slot(domain, bus,
 					   PCI_DEVFN(slot, function));
 }
+
+static int set_dead(const char *val, const struct kernel_param *kp)
+{
+	struct pci_dev *dev = af_dev ? find(val) : NULL;
+
+	WRITE_ONCE(fate, ALIVE);
+	if (!dev)
+		return sysfs_streq(val, "none") ? 0 : -ENODEV;
+	/* One device, as nobody can tell when the last access has ended */
+	if (dead_dev ? dev != dead_dev :
+	    dev->bus == af_dev->bus || dev->bus == pf_dev->bus) {
+		pci_dev_put(dev);
+		return -EBUSY;
+	}
+	if (dead_dev) {
+		pci_dev_put(dev);
+	} else {
+		dead_dev = dev;
+		dead_ops = dev->bus->ops;
+		pci_bus_set_ops(dev->bus, &with_death);
+	}
+	WRITE_ONCE(fate, MORTAL);
+	return 0;
+}
+
+static const struct kernel_param_ops dead_param_ops = { .set = set_dead };
+module_param_cb(dead, &dead_param_ops, NULL, 0200);
+MODULE_PARM_DESC(dead, "Device that dies of its next FLR");
 
 static int __init pci_gaps_init(void)
 {

@@ -8,8 +8,12 @@
  * stray access if there was any. Fails if an event could not be made or a process
  * that accessed the BAR died; stray accesses are not a failure.
  *
+ * A page of ones that vfio-pci has answer for a device is no stray access, see
+ * lib/include/access_stress.h. How many there were is at the end of the line.
+ *
  * Some ways need QEMU to do its part: they talk to its monitor, and the device
- * has to have the place and the name that scripts/vm.sh gives it.
+ * has to have the place and the name that scripts/vm.sh gives it. Others need the
+ * modules in test_modules/.
  */
 #include <errno.h>
 #include <limits.h>
@@ -31,6 +35,12 @@
 #define OFF 3000
 /* Accesses between two events, for each device */
 #define PAUSE 20000
+/* How long the driver may take to put back what a reset has taken, in milliseconds */
+#define RESTORE 1000
+
+/* The parameters of the modules */
+#define GAPS "/sys/module/pci_gaps/parameters/"
+#define OTHERS "/sys/module/pci_others/parameters/"
 
 #define MAX_DEVICES 2
 
@@ -42,6 +52,7 @@
  * @stress: those who access them
  * @groups: how many groups two devices are in
  * @uevents: uevents since the start
+ * @by_hand: how often the driver did not put back what a reset had taken
  */
 struct bench {
 	int n;
@@ -50,6 +61,7 @@ struct bench {
 	struct access_stress *stress[MAX_DEVICES];
 	int groups;
 	int uevents;
+	int by_hand;
 };
 
 static int start(struct bench *bench)
@@ -181,6 +193,58 @@ static int pf_reset(struct bench *bench)
 	return sysfs_write(bench->bdf[0], "physfn/reset", "1");
 }
 
+/* The driver of another function, or of the PF, resets without a word to anybody */
+static int driver_flr_vf(struct bench *bench)
+{
+	return file_write(OTHERS "flr", bench->bdf[0]);
+}
+
+static int driver_flr_pf(struct bench *bench)
+{
+	char link[PATH_MAX], pf[PATH_MAX];
+	int ret;
+
+	snprintf(link, sizeof(link), "/sys/bus/pci/devices/%s/physfn",
+		 bench->bdf[0]);
+	if (!realpath(link, pf))
+		return -errno;
+	/* The VF is gone until VF Enable is set again */
+	access_stress_lost(bench->stress[0]);
+	ret = file_write(OTHERS "flr_restore", strrchr(pf, '/') + 1);
+	access_stress_found(bench->stress[0]);
+	return ret;
+}
+
+/* By the power management of the bridge, which closes its window as well */
+static int bridge_reset(struct bench *bench)
+{
+	return sysfs_write(bench->bdf[0], "../reset", "1");
+}
+
+static int subordinate_reset(struct bench *bench)
+{
+	return sysfs_write(bench->bdf[0], "../reset_subordinate", "1");
+}
+
+/* The device gets through its reset, and dies: nobody can restore it */
+static int flr_no_return(struct bench *bench)
+{
+	int ret;
+
+	access_stress_lost(bench->stress[0]);
+	ret = file_write(GAPS "dead", bench->bdf[0]);
+	if (!ret)
+		ret = sysfs_reset(bench);
+	if (ret)
+		return ret;
+	more(bench);
+	ret = file_write(GAPS "dead", "none");
+	if (!ret)
+		ret = stop(bench);
+	access_stress_found(bench->stress[0]);
+	return ret ?: start(bench);
+}
+
 /* An error at the port: recovery is for what is behind it */
 static int aer_nonfatal(struct bench *bench)
 {
@@ -189,31 +253,47 @@ static int aer_nonfatal(struct bench *bench)
 			   "ERROR_EVENT=SUCCESSFUL_RECOVERY");
 }
 
+/* The driver of the other function wants a reset, but none is done */
+static int aer_sibling(struct bench *bench)
+{
+	tell_qemu("pcie_aer_inject_error port2 COMP_TIME");
+	return uevent_wait(bench->uevents, bench->bdf[0],
+			   "ERROR_EVENT=SUCCESSFUL_RECOVERY");
+}
+
 static int aer_fatal(struct bench *bench)
 {
-	int ret;
+	int i, ret;
 
+	access_stress_lost(bench->stress[0]);
 	tell_qemu("pcie_aer_inject_error port1 DLP");
 	ret = uevent_wait(bench->uevents, bench->bdf[0],
 			  "ERROR_EVENT=SUCCESSFUL_RECOVERY");
 	if (ret)
 		return ret;
 	more(bench);
-	if (access_stress_answers(bench->stress[0]))
-		return 0;
-	/* Nobody has put back what the reset took: have VFIO do so */
-	ret = decode_set(&bench->dev[0], false, 2);
-	return ret ?: decode_set(&bench->dev[0], true, 2);
+	for (i = 0; i < RESTORE && !access_stress_answers(bench->stress[0]); i++)
+		usleep(1000);
+	if (i == RESTORE) {
+		/* Nobody has put back what the reset took: have VFIO do so */
+		bench->by_hand++;
+		ret = decode_set(&bench->dev[0], false, 2);
+		if (!ret)
+			ret = decode_set(&bench->dev[0], true, 2);
+	}
+	access_stress_found(bench->stress[0]);
+	return ret;
 }
 
 /*
  * Nobody speaks for the other function behind the port, so the PCI core gives
- * both up: the device is gone until it is opened anew.
+ * both up: the device is lost until it is opened anew.
  */
 static int aer_failed(struct bench *bench)
 {
 	int ret;
 
+	access_stress_lost(bench->stress[0]);
 	tell_qemu("pcie_aer_inject_error port2 DLP");
 	ret = uevent_wait(bench->uevents, bench->bdf[0],
 			  "ERROR_EVENT=FAILED_RECOVERY");
@@ -221,6 +301,7 @@ static int aer_failed(struct bench *bench)
 		return ret;
 	more(bench);
 	ret = stop(bench);
+	access_stress_found(bench->stress[0]);
 	return ret ?: start(bench);
 }
 
@@ -289,6 +370,7 @@ static int surprise(struct bench *bench)
 
 	if (port < 0 || req < 0)
 		return -EIO;
+	access_stress_lost(bench->stress[0]);
 	access_stress_excuse(bench->stress[0]);
 	ret = port_pull(port);
 	if (!ret)
@@ -296,6 +378,7 @@ static int surprise(struct bench *bench)
 	access_stress_blame(bench->stress[0]);
 	if (!ret)
 		ret = give_back(bench);
+	access_stress_found(bench->stress[0]);
 	return ret ?: wait_unplugged(bench, port);
 }
 
@@ -356,7 +439,13 @@ static const struct way {
 	{ "sysfs_reset", 1, sysfs_reset },
 	{ "vf_reset", 1, sysfs_reset },
 	{ "pf_reset", 1, pf_reset },
+	{ "driver_flr_vf", 1, driver_flr_vf },
+	{ "driver_flr_pf", 1, driver_flr_pf },
+	{ "bridge_reset", 1, bridge_reset },
+	{ "subordinate_reset", 1, subordinate_reset },
+	{ "flr_no_return", 1, flr_no_return },
 	{ "aer_nonfatal", 1, aer_nonfatal },
+	{ "aer_sibling", 1, aer_sibling },
 	{ "aer_fatal", 1, aer_fatal },
 	{ "aer_failed", 1, aer_failed },
 	{ "unplug", 1, unplug },
@@ -387,6 +476,8 @@ static void report(struct bench *bench, const struct way *way, long events)
 		sum.before += one.before;
 		sum.sigbus += one.sigbus;
 		sum.errors += one.errors;
+		sum.ones += one.ones;
+		sum.unknown += one.unknown;
 		if (bench->stress[i]->seen)
 			printf("# %s: event %u, %s at %s gave 0x%x, the device holds 0x%x%s\n",
 			       way->name, bench->stress[i]->first.event,
@@ -398,8 +489,10 @@ static void report(struct bench *bench, const struct way *way, long events)
 	}
 	printf("stray_access %s events %ld accesses %lu stray %lu",
 	       way->name, events, sum.accesses, sum.stray);
-	printf(" sigbus %lu errors %lu before %lu\n", sum.sigbus, sum.errors,
+	printf(" sigbus %lu errors %lu before %lu", sum.sigbus, sum.errors,
 	       sum.before);
+	printf(" ones %lu unknown %lu by_hand %d\n", sum.ones, sum.unknown,
+	       bench->by_hand);
 }
 
 static int usage(void)

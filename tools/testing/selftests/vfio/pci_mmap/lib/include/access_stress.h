@@ -9,7 +9,9 @@
  *
  * An access that completes although the device does not answer is a stray one.
  * It is known by its value, or because it began and ended in one window: between
- * access_stress_off() and access_stress_on().
+ * access_stress_off() and access_stress_on(). While the device is lost, vfio-pci has
+ * a page of ones answer for it, which is no stray access: it keeps what is written to
+ * it, which a device that does not answer cannot.
  */
 #ifndef PCI_MMAP_ACCESS_STRESS_H
 #define PCI_MMAP_ACCESS_STRESS_H
@@ -32,6 +34,8 @@
  * @before: stray ones that nobody could prevent: see access_stress_excuse()
  * @sigbus: those that raised a signal
  * @errors: calls of read() and write() that failed
+ * @ones: those that a page of ones answered, or read() in its stead
+ * @unknown: those that gave ones, by who was gone when that was looked into
  */
 struct access_stress_count {
 	unsigned long accesses;
@@ -39,6 +43,8 @@ struct access_stress_count {
 	unsigned long before;
 	unsigned long sigbus;
 	unsigned long errors;
+	unsigned long ones;
+	unsigned long unknown;
 };
 
 /**
@@ -52,6 +58,7 @@ struct access_stress_count {
  * @window: odd while the device is known not to answer; atomic
  * @asleep: in a window, read() and write() would wake the device: none is done
  * @excuse: odd while stray ones count as @before; atomic
+ * @lost: odd while ones from read() are for the lost device; atomic
  * @event: number of the current event, for those who look at @first; atomic
  * @count: one for each thread
  * @seen: somebody has filled in @first; atomic
@@ -67,6 +74,7 @@ struct access_stress {
 	unsigned int window;
 	bool asleep;
 	unsigned int excuse;
+	unsigned int lost;
 	unsigned int event;
 	struct access_stress_count count[ACCESS_STRESS_ALL];
 	bool seen;
@@ -91,6 +99,9 @@ void access_stress_on(struct access_stress *stress);
 /* Say that from now on nobody can prevent a stray access; that again somebody can */
 void access_stress_excuse(struct access_stress *stress);
 void access_stress_blame(struct access_stress *stress);
+/* Say that the device may be lost from now on; that it is there from now on */
+void access_stress_lost(struct access_stress *stress);
+void access_stress_found(struct access_stress *stress);
 /* Does the device answer now? */
 bool access_stress_answers(struct access_stress *stress);
 /* The sum over all threads */

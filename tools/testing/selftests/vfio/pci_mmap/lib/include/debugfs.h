@@ -13,13 +13,15 @@
  * @bytes: how much of the BAR they map together
  * @own: how many of the listed ones are said to belong to this process
  * @unlisted: number of VMAs that got no entry
- * @policy: what an access gets while the device does not answer
+ * @device: whether it is there
+ * @policy: what an access gets while its user keeps the device off
  */
 struct debugfs_mappings {
 	unsigned int listed;
 	size_t bytes;
 	unsigned int own;
 	unsigned int unlisted;
+	char device[16];
 	char policy[16];
 };
 

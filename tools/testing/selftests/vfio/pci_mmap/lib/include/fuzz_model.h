@@ -145,7 +145,8 @@ struct space {
  * @d3hot: the device is in D3hot
  * @low_power: user space asked for low power
  * @ones: user space asked for all ones where there would be SIGBUS
- * @written: what was last written there, which may or may not be read back
+ * @written: what was last written to pages of the BAR then, the latest first, which may
+ *	or may not be read back there. The driver has ones for a few pages at a time
  * @samples: how many pages of the BAR are known
  * @sample: which, in their order, and the first word of each
  * @dma: DMA maps, in pages of IOVA space
@@ -167,7 +168,10 @@ struct fuzz_model {
 	bool d3hot;
 	bool low_power;
 	bool ones;
-	uint32_t written;
+	struct {
+		size_t page;
+		uint32_t value;
+	} written[8];
 	size_t samples;
 	struct {
 		size_t page;
