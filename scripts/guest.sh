@@ -4,8 +4,8 @@
 # guest.sh BASE [SCENARIO...]: stock guests, under a stock QEMU in the VM, with
 # devices whose BARs go off while they are read: see guest-scenarios.sh. All of them
 # without SCENARIO. Each is gone through on upstream and on the series with
-# disabled_bar=ones; toggle also on the series as it comes. Prints a table, then 'N
-# passed, N failed, N skipped'.
+# disabled_bar=ones; toggle and lost also on the series as it comes. Prints a table, then
+# 'N passed, N failed, N skipped'.
 #
 # The guest's kernel is Debian's.
 
@@ -16,7 +16,7 @@ shift
 check_base "$base"
 guest=$build/$base/guest
 tests=$build/$base/selftests/vfio/pci_mmap
-scenarios=${*:-toggle vast reboot sleep plug reset pause disk}
+scenarios=${*:-toggle vast reboot sleep plug reset pause disk lost}
 known=$(sed -n 's/^scenario_\([a-z]*\)() .*/\1/p' \
 	"$top/$selftest/qemu/guest-scenarios.sh" | xargs)
 for scenario in $scenarios; do
@@ -79,7 +79,8 @@ expect() {
 "$top/scripts/kernel.sh" "$base" series ''
 read -ra list <<<"$scenarios"
 go_through upstream sigbus "${list[@]}"
-[[ " $scenarios " != *" toggle "* ]] || go_through series sigbus toggle
+mapfile -t by_default < <(printf '%s\n' $scenarios | grep -xE 'toggle|lost')
+((!${#by_default[@]})) || go_through series sigbus "${by_default[@]}"
 go_through series ones "${list[@]}"
 
 printf '\n%-10s %-16s %-16s %s\n' scenario upstream 'series, sigbus' 'series, ones'
@@ -95,5 +96,6 @@ for scenario in $scenarios; do
 		expect toggle upstream sigbus died
 		expect toggle series sigbus died
 	}
+	[[ $scenario != lost ]] || expect lost series sigbus passed
 done
 verdict

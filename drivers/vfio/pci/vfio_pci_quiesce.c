@@ -158,28 +158,6 @@ void vfio_pci_quiesce_init(struct vfio_pci_core_device *vdev)
 }
 
 /**
- * vfio_pci_quiesce_register - Follow what the PCI core announces
- * @vdev: the device, about to be registered with VFIO
- *
- * Context: May sleep.
- */
-void vfio_pci_quiesce_register(struct vfio_pci_core_device *vdev)
-{
-	pci_register_access_user(&vdev->quiesce.user);
-}
-
-/**
- * vfio_pci_quiesce_unregister - Undo vfio_pci_quiesce_register()
- * @vdev: the device, no longer registered with VFIO
- *
- * Context: May sleep.
- */
-void vfio_pci_quiesce_unregister(struct vfio_pci_core_device *vdev)
-{
-	pci_unregister_access_user(&vdev->quiesce.user);
-}
-
-/**
  * vfio_pci_quiesce_open - Begin to look after the configuration of a device
  * @vdev: the device, being opened, with all of its configuration set up
  *

@@ -12,8 +12,6 @@
 struct vm_fault;
 
 void vfio_pci_quiesce_init(struct vfio_pci_core_device *vdev);
-void vfio_pci_quiesce_register(struct vfio_pci_core_device *vdev);
-void vfio_pci_quiesce_unregister(struct vfio_pci_core_device *vdev);
 void vfio_pci_quiesce_open(struct vfio_pci_core_device *vdev);
 void vfio_pci_quiesce_close(struct vfio_pci_core_device *vdev);
 void vfio_pci_quiesce_begin_reset(struct vfio_pci_core_device *vdev);

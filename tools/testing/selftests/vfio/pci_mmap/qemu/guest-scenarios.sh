@@ -176,6 +176,20 @@ scenario_reset() {
 	bind
 }
 
+# The BAR of memory tells that it happened: the host starts the guest again then
+scenario_lost() {
+	echo 1 >$ram/enable
+	case $(guest_bar $ram/resource2 read 0x104) in
+	0x105ed) say "the disk is back after a fatal error"; return ;;
+	esac
+	guest_bar $ram/resource2 write 0x104 0x105ed >/dev/null
+	unbind
+	watch nvme $nvme/resource0
+	echo "host: fatal error of nvme"
+	sleep 60
+	wrong "no reset by the host"
+}
+
 scenario_pause() {
 	local n
 
