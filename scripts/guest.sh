@@ -79,7 +79,7 @@ expect() {
 "$top/scripts/kernel.sh" "$base" series ''
 read -ra list <<<"$scenarios"
 go_through upstream sigbus "${list[@]}"
-mapfile -t by_default < <(printf '%s\n' $scenarios | grep -xE 'toggle|lost')
+mapfile -t by_default < <(tr ' ' '\n' <<<"$scenarios" | grep -xE 'toggle|lost')
 ((!${#by_default[@]})) || go_through series sigbus "${by_default[@]}"
 go_through series ones "${list[@]}"
 
