@@ -120,13 +120,15 @@ void vfio_pci_ones_drop(struct vfio_pci_core_device *vdev)
 	struct vfio_pci_ones *ones = &vdev->ones;
 	unsigned int i;
 
+	/* Faults, which set it, are excluded */
+	if (!READ_ONCE(ones->used))
+		return;
+
 	mutex_lock(&ones->lock);
-	if (ones->used) {
-		vfio_pci_zap_bars(vdev);
-		for (i = 0; i < VFIO_PCI_ONES_PAGES; i++)
-			vfio_pci_ones_fill(ones, i);
-		ones->used = false;
-	}
+	vfio_pci_zap_bars(vdev);
+	for (i = 0; i < VFIO_PCI_ONES_PAGES; i++)
+		vfio_pci_ones_fill(ones, i);
+	WRITE_ONCE(ones->used, false);
 	mutex_unlock(&ones->lock);
 }
 
@@ -178,7 +180,7 @@ vm_fault_t vfio_pci_ones_insert(struct vfio_pci_core_device *vdev,
 		return VM_FAULT_FALLBACK;
 
 	mutex_lock(&ones->lock);
-	ones->used = true;
+	WRITE_ONCE(ones->used, true);
 	pfn = page_to_pfn(ones->pages[vfio_pci_ones_get(vdev, pgoff)]);
 	vfio_pci_zap_mark(vdev, bar);
 	/* Encrypted where memory is: it is memory, unlike the BAR */

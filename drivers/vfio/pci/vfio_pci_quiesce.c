@@ -56,6 +56,16 @@ static bool vfio_pci_disconnected(struct pci_dev *pdev)
 	       pci_dev_is_disconnected(pci_physfn(pdev));
 }
 
+/* The PM core has not restored it yet, and is about to: its PF comes first */
+static bool vfio_pci_in_resume(struct pci_dev *pdev)
+{
+#ifdef CONFIG_PM_SLEEP
+	return pdev->dev.power.is_noirq_suspended;
+#else
+	return false;
+#endif
+}
+
 /* Ask the device whether it is there; what lost its configuration gets it back */
 static void vfio_pci_quiesce_ask(struct vfio_pci_core_device *vdev)
 {
@@ -63,7 +73,8 @@ static void vfio_pci_quiesce_ask(struct vfio_pci_core_device *vdev)
 
 	lockdep_assert_held_write(&vdev->quiesce.lock);
 
-	if (!vdev->quiesce.open || vdev->quiesce.lost || vdev->quiesce.quiesced)
+	if (!vdev->quiesce.open || vdev->quiesce.lost || vdev->quiesce.quiesced ||
+	    vfio_pci_in_resume(vdev->pdev))
 		return;
 
 	/* What masks INTx may be halfway through COMMAND: it began in the reset */
@@ -83,6 +94,7 @@ static void vfio_pci_quiesce_restore(struct work_struct *work)
 		container_of(to_delayed_work(work), struct vfio_pci_core_device,
 			     quiesce.restore);
 	struct pci_dev *pdev = vdev->pdev;
+	bool restore;
 
 	/* A suspended one is asked again when it is resumed */
 	pm_runtime_get_noresume(&pdev->dev);
@@ -90,23 +102,27 @@ static void vfio_pci_quiesce_restore(struct work_struct *work)
 	if (pm_runtime_status_suspended(&pdev->dev))
 		goto out;
 
-	/*
-	 * A reset by others holds off accesses to configuration space. One that comes by
-	 * here all the same, as pcie_flr() of another driver may, asks again at its end.
-	 */
 	mutex_lock(&vdev->igate);
 	down_write(&vdev->memory_lock);
-	pci_cfg_access_lock(pdev);
-	if (vfio_config_responds(vdev) && !vfio_config_is_intact(vdev))
+
+	/* What is under way asks again when it ends; what begins later does, too */
+	down_read(&vdev->quiesce.lock);
+	restore = !vdev->quiesce.quiesced && !vdev->quiesce.lost &&
+		  vfio_config_responds(vdev) && !vfio_config_is_intact(vdev);
+	up_read(&vdev->quiesce.lock);
+
+	/* Not waited for: a close of the device waits for this */
+	if (restore && pci_cfg_access_trylock(pdev)) {
 		vfio_config_restore(vdev);
-	pci_cfg_access_unlock(pdev);
+		pci_cfg_access_unlock(pdev);
+	}
 
 	down_write(&vdev->quiesce.lock);
 	if (!vdev->quiesce.quiesced && !vdev->quiesce.lost) {
 		WRITE_ONCE(vdev->quiesce.absent, !vfio_config_is_intact(vdev));
 		vfio_pci_ones_drop(vdev);
 		/* It may take long to be ready after a reset */
-		if (vdev->quiesce.absent && vdev->quiesce.tries--)
+		if (vdev->quiesce.absent && vdev->quiesce.tries && vdev->quiesce.tries--)
 			queue_delayed_work(system_freezable_wq,
 					   &vdev->quiesce.restore, HZ);
 	}
@@ -229,11 +245,12 @@ void vfio_pci_quiesce_was_reset(struct vfio_pci_core_device *vdev)
  */
 void vfio_pci_ask_and_up_write_memory_lock(struct vfio_pci_core_device *vdev)
 {
-	down_write(&vdev->quiesce.lock);
 	vfio_pci_ones_drop(vdev);
-	if (vdev->quiesce.absent)
+	if (READ_ONCE(vdev->quiesce.absent)) {
+		down_write(&vdev->quiesce.lock);
 		vfio_pci_quiesce_ask(vdev);
-	up_write(&vdev->quiesce.lock);
+		up_write(&vdev->quiesce.lock);
+	}
 	up_write(&vdev->memory_lock);
 }
 
@@ -267,7 +284,7 @@ u16 vfio_pci_quiesce_turn_on(struct vfio_pci_core_device *vdev)
 	for (;;) {
 		down_write(&vdev->memory_lock);
 		down_read(&vdev->quiesce.lock);
-		if (!vdev->quiesce.quiesced || fatal_signal_pending(current))
+		if (!vfio_pci_must_wait(vdev) || fatal_signal_pending(current))
 			break;
 		up_read(&vdev->quiesce.lock);
 		up_write(&vdev->memory_lock);
@@ -295,10 +312,12 @@ void vfio_pci_quiesce_turn_back(struct vfio_pci_core_device *vdev, u16 was)
 
 	/* A reset has COMMAND to itself, and what is wrong when it ends is restored */
 	down_read(&vdev->quiesce.lock);
-	if (!vdev->quiesce.quiesced && !(was & PCI_COMMAND_MEMORY)) {
+	if (!vdev->quiesce.quiesced && !vdev->quiesce.lost &&
+	    !(was & PCI_COMMAND_MEMORY)) {
 		pci_read_config_word(vdev->pdev, PCI_COMMAND, &cmd);
-		pci_write_config_word(vdev->pdev, PCI_COMMAND,
-				      cmd & ~PCI_COMMAND_MEMORY);
+		if (!PCI_POSSIBLE_ERROR(cmd))
+			pci_write_config_word(vdev->pdev, PCI_COMMAND,
+					      cmd & ~PCI_COMMAND_MEMORY);
 	}
 	up_read(&vdev->quiesce.lock);
 	up_write(&vdev->memory_lock);

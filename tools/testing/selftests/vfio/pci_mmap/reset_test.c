@@ -217,6 +217,27 @@ static int msix_set(struct device *dev, int fd)
 	return ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &irq) ? -errno : 0;
 }
 
+/* It turns decode on for a moment, and off again */
+TEST_F(reset, set_irqs_leaves_decode_off)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+	uint32_t command;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
+	if (msix_set(&self->dev, fd))
+		SKIP(return, "%s has no MSI-X", bdf);
+	ASSERT_EQ(0, config_read(&self->dev, PCI_COMMAND, 2, &command));
+	EXPECT_EQ(0, command & PCI_COMMAND_MEMORY);
+	EXPECT_SIGBUS(self->map);
+	ASSERT_EQ(0, msix_set(&self->dev, -1));
+	ASSERT_EQ(0, config_read(&self->dev, PCI_COMMAND, 2, &command));
+	EXPECT_EQ(0, command & PCI_COMMAND_MEMORY);
+	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
+	EXPECT_WORD();
+	close(fd);
+}
+
 /* What turns decode on for a moment keeps out of a reset, which restores it */
 TEST_F(reset, sysfs_reset_against_set_irqs)
 {
