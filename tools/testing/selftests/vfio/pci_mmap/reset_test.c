@@ -195,7 +195,7 @@ TEST_F(reset, sysfs_reset_against_decode)
 }
 
 /* As many as it takes to see on Linux 6.12 that they do: one in some 20 resets */
-#define IRQ_RESETS 120
+#define IRQ_RESETS 200
 
 static int msix_set(struct device *dev, int fd)
 {
