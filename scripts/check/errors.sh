@@ -73,7 +73,7 @@ echo 'pa = (vma->vm_pgoff << PAGE_SHIFT) + (hva - vma->vm_start);' \
 	>"$tmp/plain/arch/arm64/kvm/mmu.c"
 refuses_tree "TREE whose KVM for arm64 maps around a page of ones" "use a newer" \
 	"$tmp/plain"
-rm -r "$tmp/plain/arch/arm64/kvm"
+rm -r "$tmp/plain/arch/arm64"
 
 echo >>"$tmp/git/MAINTAINERS"
 refuses_tree "TREE with local changes" "has local changes" "$tmp/git"
