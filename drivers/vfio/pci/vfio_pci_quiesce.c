@@ -88,19 +88,11 @@ static void vfio_pci_quiesce_ask(struct vfio_pci_core_device *vdev)
 	}
 }
 
-static void vfio_pci_quiesce_restore(struct work_struct *work)
+/* Give an active device back the configuration that it has lost, and ask it again */
+static void vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 {
-	struct vfio_pci_core_device *vdev =
-		container_of(to_delayed_work(work), struct vfio_pci_core_device,
-			     quiesce.restore);
 	struct pci_dev *pdev = vdev->pdev;
 	bool restore;
-
-	/* A suspended one is asked again when it is resumed */
-	pm_runtime_get_noresume(&pdev->dev);
-	pm_runtime_barrier(&pdev->dev);
-	if (pm_runtime_status_suspended(&pdev->dev))
-		goto out;
 
 	mutex_lock(&vdev->igate);
 	down_write(&vdev->memory_lock);
@@ -129,8 +121,21 @@ static void vfio_pci_quiesce_restore(struct work_struct *work)
 	up_write(&vdev->quiesce.lock);
 	up_write(&vdev->memory_lock);
 	mutex_unlock(&vdev->igate);
-out:
-	pm_runtime_put(&pdev->dev);
+}
+
+static void vfio_pci_quiesce_restore(struct work_struct *work)
+{
+	struct vfio_pci_core_device *vdev =
+		container_of(to_delayed_work(work), struct vfio_pci_core_device,
+			     quiesce.restore);
+	struct device *dev = &vdev->pdev->dev;
+
+	/* A suspended one is asked again when it is resumed */
+	pm_runtime_get_noresume(dev);
+	pm_runtime_barrier(dev);
+	if (!pm_runtime_status_suspended(dev))
+		vfio_pci_quiesce_restore_active(vdev);
+	pm_runtime_put(dev);
 }
 
 /* What the PCI core announces */
