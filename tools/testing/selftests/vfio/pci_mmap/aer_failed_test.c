@@ -71,6 +71,16 @@ TEST_F(aer_failed, reads_ones)
 	expect_lost(_metadata, &self->dev, self->map);
 }
 
+static void *open_anew(struct __test_metadata *_metadata, struct device *dev, void *map)
+{
+	munmap(map, dev->bar_size);
+	device_close(dev);
+	ASSERT_EQ(0, device_open(dev, bdf, -1, -1));
+	map = device_map(dev, dev->bar_size, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	return map;
+}
+
 /* A page of memory stands in for the device: it keeps what is written, if not for long */
 TEST_F(aer_failed, leaves_device_alone)
 {
@@ -83,22 +93,14 @@ TEST_F(aer_failed, leaves_device_alone)
 	ASSERT_EQ(0, try_read(self->map, &value));
 	EXPECT_EQ(0x5afe, value);
 
-	munmap(self->map, self->dev.bar_size);
-	device_close(&self->dev);
-	ASSERT_EQ(0, device_open(&self->dev, bdf, -1, -1));
-	self->map = device_map(&self->dev, self->dev.bar_size, 0);
-	ASSERT_NE(MAP_FAILED, self->map);
+	self->map = open_anew(_metadata, &self->dev, self->map);
 	EXPECT_DATA(0, self->map);
 }
 
 TEST_F(aer_failed, answers_when_opened_anew)
 {
 	ASSERT_EQ(0, lose(bdf, self->uevents));
-	munmap(self->map, self->dev.bar_size);
-	device_close(&self->dev);
-	ASSERT_EQ(0, device_open(&self->dev, bdf, -1, -1));
-	self->map = device_map(&self->dev, self->dev.bar_size, 0);
-	ASSERT_NE(MAP_FAILED, self->map);
+	self->map = open_anew(_metadata, &self->dev, self->map);
 	EXPECT_DATA(0, self->map);
 }
 
