@@ -64,8 +64,7 @@ vfio_pci_core_get_unmapped_area(struct vfio_device *core_vdev,
 
 	phys = pci_resource_start(vdev->pdev, bar) +
 	       (pos & VFIO_PCI_OFFSET_MASK);
-	if (IS_ENABLED(CONFIG_ARCH_SUPPORTS_PUD_PFNMAP) &&
-	    has_transparent_pud_hugepage())
+	if (arch_has_pud_pfnmap())
 		place = vfio_pci_place(file, len, pgoff, flags, phys, PUD_SIZE);
 	if (!place && IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP))
 		place = vfio_pci_place(file, len, pgoff, flags, phys, PMD_SIZE);

@@ -151,6 +151,30 @@ TEST_F(populate, by_mmap)
 	EXPECT_EQ(0, write_pages(map, self->size));
 }
 
+static bool read_all(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char buffer[4096];
+	ssize_t n;
+
+	do {
+		n = read(fd, buffer, sizeof(buffer));
+	} while (n > 0);
+	close(fd);
+	return !n;
+}
+
+TEST_F(populate, stays_where_smaps_are_read)
+{
+	void *map = MAP_BAR(RW, MAP_POPULATE);
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_TRUE(read_all("/proc/self/smaps"));
+	EXPECT_TRUE(read_all("/proc/self/smaps_rollup"));
+	EXPECT_TRUE(read_all("/proc/self/numa_maps"));
+	EXPECT_EQ(0, touch(map, self->size));
+}
+
 TEST_F(populate, by_madvise_read)
 {
 	void *map = MAP_BAR(RW, 0);
