@@ -16,6 +16,9 @@ lossy=0000:05:00.0	# FLR, and no other reset: there is another function
 lossy2=0000:05:00.1
 bridge=0000:00:0d.0	# a bridge that can be reset
 behind=0000:06:01.0	# a BAR of memory behind it
+card=0000:07:00.0	# an I/O BAR, and a ROM
+vga=0000:00:0f.0	# two that decode the addresses of VGA
+vga2=0000:00:10.0
 
 # With MACHINE=bench instead:
 bars="0000:00:08.0 0000:00:09.0 0000:00:0a.0 0000:00:0b.0 0000:00:0c.0

@@ -47,8 +47,8 @@ trap 'rm -rf "$tmp"' EXIT
 
 # Where they are is what the jobs count on: see scripts/devices.sh. The ports with
 # hotplug=off are those that errors are injected into. With a slot there, lockdep
-# would report the PCI core: recovery takes pci_slot_mutex before the lock of the
-# slot, hot-plug and SR-IOV in the other order.
+# reports the PCI core: recovery takes pci_slot_mutex before the lock of the slot,
+# hot-plug and SR-IOV in the other order.
 devices=(
 	-object memory-backend-ram,id=ram0,size=64M,share=on
 	-object memory-backend-ram,id=ram1,size=4M,share=on
@@ -76,8 +76,19 @@ devices=(
 	-device pcie-pci-bridge,id=bridge,bus=pcie.0,addr=d
 	-object memory-backend-ram,id=ram5,size=4M,share=on
 	-device ivshmem-plain,memdev=ram5,bus=bridge,addr=1
+	-device pcie-root-port,id=port6,chassis=6,bus=pcie.0,addr=e,hotplug=off
+	-device e1000e,bus=port6,romfile="$tmp/rom"
+	-device VGA,bus=pcie.0,addr=f
+	-device cirrus-vga,bus=pcie.0,addr=10
 )
 truncate -s 64M "$tmp/disk"
+# The header of an image that the BIOS of a PC does not run, and its data structure
+{
+	printf '\x55\xaa\x04'
+	head -c 21 /dev/zero
+	printf '\x1c\0\0\0PCIR\x86\x80\xd3\x10\0\0\x1c\0\0\0\0\x02\x04\0\0\0\x03\x80\0\0'
+} >"$tmp/rom"
+truncate -s 2K "$tmp/rom"
 cpus=2 cpu=max,la57=off machine=()
 case ${MACHINE-} in
 '') ;;

@@ -114,8 +114,7 @@ EXPORT_SYMBOL_GPL(pci_quiesce);
  */
 void pci_unquiesce(struct pci_dev *dev)
 {
-	/* The end of a bus reset comes by devices, too, that its start did not see */
-	if (atomic_dec_if_positive(&dev->quiesced) <= 0)
+	if (atomic_dec_and_test(&dev->quiesced))
 		pci_announce_access(dev, PCI_ACCESS_UNQUIESCE);
 }
 EXPORT_SYMBOL_GPL(pci_unquiesce);

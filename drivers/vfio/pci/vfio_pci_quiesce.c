@@ -152,6 +152,7 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 		vdev->quiesce.lost_again = true;
 	} else if (event == PCI_ACCESS_RECOVERED && !vfio_pci_offline(vdev->pdev)) {
 		WRITE_ONCE(vdev->quiesce.lost, false);
+		vdev->quiesce.lost_again = false;
 	}
 
 	vfio_pci_zap_bars(vdev);

@@ -26,13 +26,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/ethtool.h>
 #include <linux/pci_regs.h>
+#include <linux/sockios.h>
 #include <linux/vfio.h>
 
 #include "harness.h"
@@ -289,7 +294,7 @@ static int run_reset_below(struct scene *scene, int one)
 
 static int run_remove(struct scene *scene, int one)
 {
-	return sysfs_write(scene->function[one].bdf, "remove", "1");
+	return if_there(sysfs_write(scene->function[one].bdf, "remove", "1"));
 }
 
 /* What pressing the button does after some seconds */
@@ -882,22 +887,21 @@ static int leave_out_registers(const char *bdf)
 
 static int bring_back(struct scene *scene)
 {
-	int ret = 0, uevents, i;
-	bool gone[2];
+	int ret = 0, uevents = uevent_open(), i;
+	char driver[32];
+	const char *bdf;
 
-	for (i = 0; i < scene->n; i++)
-		gone[i] = !is_there(scene->function[i].bdf);
-	uevents = uevent_open();
 	if (uevents < 0)
 		return uevents;
-	if (gone[0] || gone[1])
-		ret = file_write("/sys/bus/pci/rescan", "1");
 	for (i = 0; !ret && i < scene->n; i++) {
-		if (!gone[i])
+		bdf = scene->function[i].bdf;
+		if (!is_there(bdf))
+			ret = file_write("/sys/bus/pci/rescan", "1");
+		if (ret || find_name(bdf, "driver", driver, sizeof(driver)))
 			continue;
-		ret = leave_out_registers(scene->function[i].bdf);
+		ret = leave_out_registers(bdf);
 		if (!ret)
-			ret = vfio_bind(scene->function[i].bdf, uevents);
+			ret = vfio_bind(bdf, uevents);
 	}
 	close(uevents);
 	return ret;
@@ -969,6 +973,31 @@ FIXTURE_VARIANT_ADD(plugged, pull_and_fatal)
 	.event = { &pull, &fatal },
 };
 
+FIXTURE_VARIANT_ADD(plugged, unplug_and_nonfatal)
+{
+	.event = { &unplug, &nonfatal },
+};
+
+FIXTURE_VARIANT_ADD(plugged, unplug_and_remove)
+{
+	.event = { &unplug, &remove_one },
+};
+
+FIXTURE_VARIANT_ADD(plugged, unplug_and_pull)
+{
+	.event = { &unplug, &pull },
+};
+
+FIXTURE_VARIANT_ADD(plugged, pull_and_nonfatal)
+{
+	.event = { &pull, &nonfatal },
+};
+
+FIXTURE_VARIANT_ADD(plugged, pull_and_remove)
+{
+	.event = { &pull, &remove_one },
+};
+
 static int plug(struct scene *scene)
 {
 	const char *bdf = scene->function[0].bdf;
@@ -1038,9 +1067,29 @@ FIXTURE_VARIANT_ADD(vf, no_vfs_and_reset_vf)
 	.event = { &no_vfs, &reset_vf },
 };
 
+FIXTURE_VARIANT_ADD(vf, no_vfs_and_fatal)
+{
+	.event = { &no_vfs, &fatal },
+};
+
+FIXTURE_VARIANT_ADD(vf, no_vfs_and_nonfatal)
+{
+	.event = { &no_vfs, &nonfatal },
+};
+
+FIXTURE_VARIANT_ADD(vf, no_vfs_and_remove)
+{
+	.event = { &no_vfs, &remove_one },
+};
+
 FIXTURE_VARIANT_ADD(vf, reset_pf_and_reset_vf)
 {
 	.event = { &reset_pf, &reset_vf },
+};
+
+FIXTURE_VARIANT_ADD(vf, fatal_and_remove)
+{
+	.event = { &fatal, &remove_one },
 };
 
 static int enable_vfs(struct scene *scene)
@@ -1053,7 +1102,10 @@ static int enable_vfs(struct scene *scene)
 	uevents = uevent_open();
 	if (uevents < 0)
 		return uevents;
-	ret = sysfs_write(scene->pf, "sriov_numvfs", "1");
+	/* It may have been removed alone */
+	ret = sysfs_write(scene->pf, "sriov_numvfs", "0");
+	if (!ret)
+		ret = sysfs_write(scene->pf, "sriov_numvfs", "1");
 	if (!ret)
 		ret = vfio_bind(bdf, uevents);
 	close(uevents);
@@ -1067,7 +1119,9 @@ FIXTURE_SETUP(vf)
 	self->scene = scene;
 	scene->n = 1;
 	scene->function[0].bdf = bdfs[3];
+	scene->port_name = "port3";
 	ASSERT_TRUE(find_name(bdfs[3], "physfn", scene->pf, sizeof(scene->pf)));
+	ASSERT_TRUE(find_name(bdfs[3], "physfn/..", scene->port, sizeof(scene->port)));
 }
 
 FIXTURE_TEARDOWN(vf)
@@ -1078,6 +1132,143 @@ FIXTURE_TEARDOWN(vf)
 TEST_F(vf, held_by_one)
 {
 	play_both_orders(_metadata, self->scene, variant->event, 1, enable_vfs, rounds);
+}
+
+/*
+ * A function that comes while those beside it are reset
+ */
+
+FIXTURE(newcomer)
+{
+	struct scene *scene;
+};
+
+FIXTURE_SETUP(newcomer)
+{
+	self->scene = create_twins();
+	ASSERT_NE(NULL, self->scene);
+}
+
+FIXTURE_TEARDOWN(newcomer)
+{
+	bring_back(self->scene);
+}
+
+/* A reset unlocks and restores those that it has locked and saved, and nobody else */
+TEST_F(newcomer, added_during_reset_below)
+{
+	int i, status;
+	pid_t pid;
+
+	/* The reset is over within milliseconds */
+	for (i = 0; i < 4 * rounds; i++) {
+		ASSERT_EQ(0, run_remove(self->scene, 1));
+		fflush(NULL);
+		pid = fork();
+		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			_exit(-run_reset_below(self->scene, 0));
+		}
+		usleep(rand() % 4000);
+		EXPECT_EQ(0, file_write("/sys/bus/pci/rescan", "1"));
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(0, status);
+		ASSERT_EQ(0, bring_back(self->scene));
+	}
+}
+
+/*
+ * A lock that a driver wants, and who accesses the device beside it holds
+ */
+
+FIXTURE(neighbour)
+{
+	struct scene *scene;
+};
+
+static int drive(const char *bdf, const char *driver)
+{
+	int ret = sysfs_write(bdf, "driver/unbind", bdf);
+
+	if (!ret)
+		ret = sysfs_write(bdf, "driver_override", driver);
+	return ret ?: file_write("/sys/bus/pci/drivers_probe", bdf);
+}
+
+FIXTURE_SETUP(neighbour)
+{
+	char driver[32];
+
+	self->scene = create_twins();
+	ASSERT_NE(NULL, self->scene);
+	ASSERT_EQ(0, drive(bdfs[1], "pci_others"));
+	if (!find_name(bdfs[1], "driver", driver, sizeof(driver)))
+		SKIP(return, "pci_others.ko, which waits for the lock, is not loaded");
+}
+
+FIXTURE_TEARDOWN(neighbour)
+{
+	sysfs_write(bdfs[1], "driver/unbind", bdfs[1]);
+	bring_back(self->scene);
+}
+
+/* The kernel copies to the BAR with the lock of the network held */
+static void *copy_loop(void *arg)
+{
+	struct held *h = arg;
+	uint32_t *command = h->map + getpagesize() - sizeof(*command);
+	struct ifreq request = { .ifr_name = "lo", .ifr_data = (void *)command };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	while (!LOAD(h->stop)) {
+		*command = ETHTOOL_GLINK;
+		if (ioctl(fd, SIOCETHTOOL, &request))
+			break;
+		ADD(h->function->reads[0], 1);
+	}
+	close(fd);
+	return NULL;
+}
+
+TEST_F(neighbour, takes_lock_of_reader)
+{
+	struct function function = {};
+	struct held h = { .function = &function };
+	time_t start = now();
+	pthread_t copier;
+	int i, status;
+	pid_t pid;
+
+	ASSERT_EQ(0, device_open(&h.dev, bdfs[0], -1, -1));
+	h.map = mmap(NULL, 2 * getpagesize(), PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, h.map);
+	ASSERT_NE(MAP_FAILED, mmap(h.map + getpagesize(), getpagesize(),
+				   PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+				   h.dev.fd, h.dev.bar_offset));
+	ASSERT_EQ(0, pthread_create(&copier, NULL, copy_loop, &h));
+	while (LOAD(function.reads[0]) < READS)
+		sched_yield();
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (i = 0; i < 4 * rounds; i++) {
+			if (run_reset_below(self->scene, 0))
+				_exit(1);
+		}
+		_exit(0);
+	}
+	while (!waitpid(pid, &status, WNOHANG)) {
+		ASSERT_GE(FOR_GOOD, now() - start)
+			TH_LOG("a reset waits for who accesses the device, who waits for it");
+		usleep(1000);
+	}
+	EXPECT_EQ(0, status);
+	STORE(h.stop, true);
+	pthread_join(copier, NULL);
+	device_close(&h.dev);
 }
 
 /*

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -52,17 +53,22 @@ static off_t express(int port)
  */
 int port_pull(int port)
 {
+	const struct sched_param first = { .sched_priority = 99 }, others = {};
 	off_t reg = express(port) + PCI_EXP_SLTCTL;
 	uint16_t control, off;
+	int ret = -EIO;
 
-	if (pread(port, &control, 2, reg) != 2)
-		return -EIO;
-	off = control & ~PCI_EXP_SLTCTL_HPIE;
-	off |= PCI_EXP_SLTCTL_PWR_OFF | PCI_EXP_SLTCTL_PWR_IND_OFF;
-	if (pwrite(port, &off, 2, reg) != 2 ||
-	    pwrite(port, &control, 2, reg) != 2)
-		return -EIO;
-	return 0;
+	/* A handler of an earlier interrupt is not to find the slot without power */
+	sched_setscheduler(0, SCHED_FIFO, &first);
+	if (pread(port, &control, 2, reg) == 2) {
+		off = control & ~PCI_EXP_SLTCTL_HPIE;
+		off |= PCI_EXP_SLTCTL_PWR_OFF | PCI_EXP_SLTCTL_PWR_IND_OFF;
+		if (pwrite(port, &off, 2, reg) == 2 &&
+		    pwrite(port, &control, 2, reg) == 2)
+			ret = 0;
+	}
+	sched_setscheduler(0, SCHED_OTHER, &others);
+	return ret;
 }
 
 int port_wait_off(int port)

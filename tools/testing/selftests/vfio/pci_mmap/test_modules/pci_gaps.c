@@ -6,8 +6,8 @@
  * device of QEMU has. Writes to it do nothing: vfio-pci resets the device in
  * another way when user space writes the bit.
  *
- * pf=ADDRESS has the VF Enable bit of a physical function cleared by an FLR. The
- * virtual functions of QEMU's nvme vanish with an FLR, but the bit reads as one;
+ * pf=ADDRESS has the VF Enable bit of a physical function cleared by any reset. The
+ * virtual functions of QEMU's nvme vanish with a reset, but the bit reads as one;
  * Linux therefore does not bring them back. When it does, they are new to QEMU:
  * their registers are set by an FLR only, and memory decode, which QEMU's virtual
  * functions have of their own, is off. The first of them gets both, and decode as well
@@ -32,7 +32,7 @@ MODULE_PARM_DESC(af, "Device that gets an Advanced Features capability");
 
 static char *pf;
 module_param(pf, charp, 0444);
-MODULE_PARM_DESC(pf, "Physical function whose VF Enable bit an FLR clears");
+MODULE_PARM_DESC(pf, "Physical function whose VF Enable bit a reset clears");
 
 static struct pci_dev *af_dev, *pf_dev;
 static struct pci_ops *af_ops, *pf_ops;
@@ -80,12 +80,19 @@ static int af_write(struct pci_bus *bus, unsigned int devfn, int where, int size
 
 static struct pci_ops with_af = { .read = af_read, .write = af_write };
 
-/* Between an FLR and the write that sets the VF Enable bit again */
-static bool pf_was_reset;
 /* Between an FLR of the first VF and the first read of its COMMAND */
 static bool vf_was_reset;
 /* Where the capabilities are; QEMU has that of a VF where the PF has it */
 static int pf_sriov, vf_exp;
+
+/* The first VF is gone with a reset until the VF Enable bit is set again */
+static bool vf_is_there(struct pci_bus *bus)
+{
+	u32 class;
+
+	pf_ops->read(bus, pci_iov_virtfn_devfn(pf_dev, 0), PCI_CLASS_REVISION, 4, &class);
+	return !PCI_POSSIBLE_ERROR(class);
+}
 
 static int pf_read(struct pci_bus *bus, unsigned int devfn, int where, int size,
 		   u32 *val)
@@ -99,8 +106,8 @@ static int pf_read(struct pci_bus *bus, unsigned int devfn, int where, int size,
 	}
 	ret = pf_ops->read(bus, devfn, where, size, val);
 
-	if (!ret && devfn == pf_dev->devfn && READ_ONCE(pf_was_reset) &&
-	    where == pf_sriov + PCI_SRIOV_CTRL)
+	if (!ret && devfn == pf_dev->devfn && where == pf_sriov + PCI_SRIOV_CTRL &&
+	    !vf_is_there(bus))
 		*val &= ~PCI_SRIOV_CTRL_VFE;
 	return ret;
 }
@@ -108,22 +115,18 @@ static int pf_read(struct pci_bus *bus, unsigned int devfn, int where, int size,
 static int pf_write(struct pci_bus *bus, unsigned int devfn, int where, int size,
 		    u32 val)
 {
+	bool was_there = vf_is_there(bus);
 	int ret;
 
-	if (devfn == pf_dev->devfn &&
-	    where == pci_pcie_cap(pf_dev) + PCI_EXP_DEVCTL &&
-	    val & PCI_EXP_DEVCTL_BCR_FLR)
-		WRITE_ONCE(pf_was_reset, true);
 	if (where == vf_exp + PCI_EXP_DEVCTL && val & PCI_EXP_DEVCTL_BCR_FLR &&
 	    devfn == pci_iov_virtfn_devfn(pf_dev, 0))
 		WRITE_ONCE(vf_was_reset, true);
 	ret = pf_ops->write(bus, devfn, where, size, val);
 
 	if (devfn == pf_dev->devfn && where == pf_sriov + PCI_SRIOV_CTRL &&
-	    val & PCI_SRIOV_CTRL_VFE && READ_ONCE(pf_was_reset)) {
+	    val & PCI_SRIOV_CTRL_VFE && !was_there) {
 		unsigned int vf = pci_iov_virtfn_devfn(pf_dev, 0);
 
-		WRITE_ONCE(pf_was_reset, false);
 		pf_ops->write(bus, vf, vf_exp + PCI_EXP_DEVCTL, 2,
 			      PCI_EXP_DEVCTL_BCR_FLR);
 		pf_ops->write(bus, vf, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);

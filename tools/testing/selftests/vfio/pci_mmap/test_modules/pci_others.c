@@ -11,11 +11,13 @@
  * None of them takes a lock or calls the driver of the function.
  *
  * It is also a driver, for what has it as driver_override, that asks for a reset when
- * an error is detected, be it a fatal one or not.
+ * an error is detected, be it a fatal one or not. Before and after a reset it takes the
+ * lock of the network, as drivers of network cards do.
  */
 #include <linux/cleanup.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/rtnetlink.h>
 
 /* A function by its address, which the caller has to put; or NULL */
 static struct pci_dev *find(const char *address)
@@ -75,9 +77,17 @@ static pci_ers_result_t slot_reset(struct pci_dev *dev)
 	return PCI_ERS_RESULT_RECOVERED;
 }
 
+static void take_rtnl(struct pci_dev *dev)
+{
+	rtnl_lock();
+	rtnl_unlock();
+}
+
 static const struct pci_error_handlers error_handlers = {
 	.error_detected = error_detected,
 	.slot_reset = slot_reset,
+	.reset_prepare = take_rtnl,
+	.reset_done = take_rtnl,
 };
 
 /* It does no DMA, and is to leave others of its group to user space */
