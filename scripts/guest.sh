@@ -4,8 +4,8 @@
 # guest.sh BASE [SCENARIO...]: stock guests, under a stock QEMU in the VM, with
 # devices whose BARs go off while they are read: see guest-scenarios.sh. All of them
 # without SCENARIO. Each is gone through on upstream and on the series with
-# disabled_bar=ones; toggle and lost also on the series as it comes. Prints a table, then
-# 'N passed, N failed, N skipped'.
+# disabled_bar=ones; toggle, lost and pulled also on the series as it comes. Prints a
+# table, then 'N passed, N failed, N skipped'.
 #
 # The guest's kernel is Debian's.
 
@@ -16,7 +16,7 @@ shift
 check_base "$base"
 guest=$build/$base/guest
 tests=$build/$base/selftests/vfio/pci_mmap
-scenarios=${*:-toggle vast reboot sleep plug reset pause disk lost}
+scenarios=${*:-toggle vast reboot sleep plug reset pause disk lost pulled}
 known=$(sed -n 's/^scenario_\([a-z]*\)() .*/\1/p' \
 	"$top/$selftest/qemu/guest-scenarios.sh" | xargs)
 for scenario in $scenarios; do
@@ -57,7 +57,8 @@ go_through() {
 	say "guests on $variant, $policy"
 	MACHINE=guest APPEND=$append "$top/scripts/vm.sh" "$build/$base/$variant" 2400 \
 		"$top/scripts/jobs/guest" "$guest/vmlinuz=/guest/vmlinuz" \
-		"$guest/initramfs=/guest/initramfs" "${qemu_inside[@]}" |
+		"$guest/initramfs=/guest/initramfs" \
+		"$tests/pull_device=/selftests/pull_device" "${qemu_inside[@]}" |
 		tee "$guest/$variant-$policy" || status=$?
 	while read -r _ scenario verdict; do
 		verdict_of[$variant-$policy,$scenario]=$verdict
@@ -79,7 +80,7 @@ expect() {
 "$top/scripts/kernel.sh" "$base" series ''
 read -ra list <<<"$scenarios"
 go_through upstream sigbus "${list[@]}"
-mapfile -t by_default < <(tr ' ' '\n' <<<"$scenarios" | grep -xE 'toggle|lost')
+mapfile -t by_default < <(tr ' ' '\n' <<<"$scenarios" | grep -xE 'toggle|lost|pulled')
 ((!${#by_default[@]})) || go_through series sigbus "${by_default[@]}"
 go_through series ones "${list[@]}"
 
@@ -96,6 +97,9 @@ for scenario in $scenarios; do
 		expect toggle upstream sigbus died
 		expect toggle series sigbus died
 	}
-	[[ $scenario != lost ]] || expect lost series sigbus passed
+	[[ $scenario != lost && $scenario != pulled ]] || {
+		expect "$scenario" upstream sigbus passed
+		expect "$scenario" series sigbus passed
+	}
 done
 verdict

@@ -6,10 +6,13 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/vfio.h>
 
 #include "access.h"
 #include "access_stress.h"
@@ -40,14 +43,12 @@ static int by_store(struct access_stress *stress, uint32_t *value)
 
 static int by_read(struct access_stress *stress, uint32_t *value)
 {
-	return pread(stress->dev->fd, value, sizeof(*value),
-		     stress->dev->bar_offset + stress->offset) < 0 ? -1 : 0;
+	return pread(stress->dev->fd, value, sizeof(*value), stress->at) < 0 ? -1 : 0;
 }
 
 static int by_write(struct access_stress *stress, uint32_t *value)
 {
-	return pwrite(stress->dev->fd, value, sizeof(*value),
-		      stress->dev->bar_offset + stress->offset) < 0 ? -1 : 0;
+	return pwrite(stress->dev->fd, value, sizeof(*value), stress->at) < 0 ? -1 : 0;
 }
 
 /**
@@ -69,6 +70,28 @@ static const struct access job[ACCESS_STRESS_THREADS][2] = {
 	{ { "load", by_load, true }, { "load", by_load, true } },
 	{ { "store", by_store, true }, { "load after a store", by_load, true } },
 	{ { "read()", by_read, false, true }, { "write()", by_write, false, true } },
+};
+
+/*
+ * One at a time: vfio-pci turns the ROM on and off for each read(), and does not look who
+ * else reads. And not all the time, as QEMU makes its memory map anew for that.
+ */
+static int by_read_alone(struct access_stress *stress, uint32_t *value)
+{
+	int ret;
+
+	while (__atomic_exchange_n(&stress->reads, true, __ATOMIC_ACQUIRE))
+		usleep(100);
+	ret = by_read(stress, value);
+	__atomic_store_n(&stress->reads, false, __ATOMIC_RELEASE);
+	usleep(1000);
+	return ret;
+}
+
+/* What each of them does to a region that can only be read, by calls */
+static const struct access job_by_calls[2] = {
+	{ "read()", by_read_alone, false, true },
+	{ "read()", by_read_alone, false, true },
 };
 
 /*
@@ -178,7 +201,7 @@ static void process(struct access_stress *stress, int id)
 	for (i = 0; i < ACCESS_STRESS_THREADS; i++) {
 		threads[i].stress = stress;
 		threads[i].count = &stress->count[id * ACCESS_STRESS_THREADS + i];
-		threads[i].job = job[i];
+		threads[i].job = stress->map ? job[i] : job_by_calls;
 		if (pthread_create(&threads[i].id, NULL, work, &threads[i]))
 			_exit(1);
 	}
@@ -232,19 +255,11 @@ struct access_stress *access_stress_create(void)
 	return stress;
 }
 
-int access_stress_start(struct access_stress *stress, struct device *dev)
+static void start_processes(struct access_stress *stress)
 {
 	struct access_stress_count before[ACCESS_STRESS_ALL];
 	pid_t pid;
-	int i, ret;
-
-	stress->dev = dev;
-	stress->map = device_map(dev, dev->bar_size, 0);
-	if (stress->map == MAP_FAILED)
-		return -errno;
-	ret = choose_word(stress);
-	if (ret)
-		return ret;
+	int i;
 
 	stress->stop = false;
 	for (i = 0; i < ACCESS_STRESS_ALL; i++)
@@ -257,6 +272,40 @@ int access_stress_start(struct access_stress *stress, struct device *dev)
 	}
 	while (!all_began(stress, before))
 		usleep(100);
+}
+
+int access_stress_start(struct access_stress *stress, struct device *dev)
+{
+	int ret;
+
+	stress->dev = dev;
+	stress->map = device_map(dev, dev->bar_size, 0);
+	if (stress->map == MAP_FAILED)
+		return -errno;
+	ret = choose_word(stress);
+	if (ret)
+		return ret;
+
+	stress->at = dev->bar_offset + stress->offset;
+	start_processes(stress);
+	return 0;
+}
+
+int access_stress_start_calls(struct access_stress *stress, struct device *dev,
+			      unsigned int region)
+{
+	struct vfio_region_info info = { .argsz = sizeof(info), .index = region };
+
+	if (ioctl(dev->fd, VFIO_DEVICE_GET_REGION_INFO, &info))
+		return -errno;
+	stress->dev = dev;
+	stress->map = NULL;
+	stress->at = info.offset;
+	if (by_read(stress, &stress->word))
+		return -errno;
+	if (stress->word == ALL_ONES)
+		return -ENXIO;
+	start_processes(stress);
 	return 0;
 }
 
@@ -268,7 +317,8 @@ int access_stress_stop(struct access_stress *stress)
 	for (i = 0; i < ACCESS_STRESS_PROCESSES; i++)
 		if (waitpid(stress->pid[i], &status, 0) < 0 || status)
 			ret = -ECHILD;
-	munmap(stress->map, stress->dev->bar_size);
+	if (stress->map)
+		munmap(stress->map, stress->dev->bar_size);
 	return ret;
 }
 

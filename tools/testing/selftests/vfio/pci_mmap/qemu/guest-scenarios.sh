@@ -190,6 +190,17 @@ scenario_lost() {
 	wrong "no reset by the host"
 }
 
+# Whatever becomes of the device that is gone, it is not to take the others along
+scenario_pulled() {
+	fill
+	unbind
+	watch nvme $nvme/resource0 last
+	echo "host: pull nvme"
+	wait_for 60 [ ! -e $nvme ] || { wrong "the device stays"; return; }
+	end_watch nvme
+	check
+}
+
 scenario_pause() {
 	local n
 
@@ -234,7 +245,8 @@ scenario=$(sed -n 's/.*scenario=\([a-z]*\).*/\1/p' /proc/cmdline)
 verdict=passed
 echo "guest started: Linux $(uname -r), $(nproc) CPUs"
 find_devices
-wait_for 60 disk_there || wrong "no disk"
+# The nvme that can be pulled out has none
+[ $scenario = pulled ] || wait_for 60 disk_there || wrong "no disk"
 scenario_$scenario
 echo "guest $verdict"
 sleep 1000

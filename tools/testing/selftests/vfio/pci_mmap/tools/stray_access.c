@@ -16,6 +16,7 @@
  * modules in test_modules/.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,11 +36,15 @@
 #define OFF 3000
 /* Accesses between two events, for each device */
 #define PAUSE 20000
+/* The same where they are one at a time */
+#define PAUSE_ALONE 100
 /* How long the driver may take to put back what a reset has taken, in milliseconds */
 #define RESTORE 1000
 
 /* The parameters of the modules */
 #define GAPS "/sys/module/pci_gaps/parameters/"
+/* Beside the one that is accessed */
+#define OTHER_VGA "0000:00:10.0"
 #define OTHERS "/sys/module/pci_others/parameters/"
 
 #define MAX_DEVICES 2
@@ -50,6 +55,7 @@
  * @bdf: their addresses
  * @dev: the devices
  * @stress: those who access them
+ * @region: what of them is accessed, if not the largest BAR
  * @groups: how many groups two devices are in
  * @uevents: uevents since the start
  * @by_hand: how often the driver did not put back what a reset had taken
@@ -59,6 +65,7 @@ struct bench {
 	const char *bdf[MAX_DEVICES];
 	struct device dev[MAX_DEVICES];
 	struct access_stress *stress[MAX_DEVICES];
+	int region;
 	int groups;
 	int uevents;
 	int by_hand;
@@ -73,7 +80,10 @@ static int start(struct bench *bench)
 		ret = bench->groups < 0 ? bench->groups : 0;
 	}
 	for (i = 0; !ret && i < bench->n; i++)
-		ret = access_stress_start(bench->stress[i], &bench->dev[i]);
+		ret = bench->region < 0 ?
+			access_stress_start(bench->stress[i], &bench->dev[i]) :
+			access_stress_start_calls(bench->stress[i], &bench->dev[i],
+						  bench->region);
 	return ret;
 }
 
@@ -93,7 +103,8 @@ static void more(struct bench *bench)
 	int i;
 
 	for (i = 0; i < bench->n; i++)
-		access_stress_more(bench->stress[i], PAUSE);
+		access_stress_more(bench->stress[i],
+				   bench->region < 0 ? PAUSE : PAUSE_ALONE);
 }
 
 /* The device is known to be off for a while */
@@ -212,6 +223,65 @@ static int driver_flr_pf(struct bench *bench)
 	access_stress_lost(bench->stress[0]);
 	ret = file_write(OTHERS "flr_restore", strrchr(pf, '/') + 1);
 	access_stress_found(bench->stress[0]);
+	return ret;
+}
+
+/* Nobody knows of this but who does it */
+static int setpci(struct bench *bench)
+{
+	char path[PATH_MAX];
+	uint16_t command, off;
+	int fd, ret = -EIO;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", bench->bdf[0]);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (pread(fd, &command, sizeof(command), PCI_COMMAND) == sizeof(command)) {
+		off = command & ~PCI_COMMAND_MEMORY;
+		if (pwrite(fd, &off, sizeof(off), PCI_COMMAND) == sizeof(off)) {
+			stay_off(bench);
+			ret = 0;
+		}
+		if (pwrite(fd, &command, sizeof(command), PCI_COMMAND) !=
+		    sizeof(command))
+			ret = -EIO;
+	}
+	close(fd);
+	return ret;
+}
+
+static int arbiter_write(int fd, const char *command, const char *argument)
+{
+	char text[64];
+	int n = snprintf(text, sizeof(text), "%s %s", command, argument);
+
+	return write(fd, text, n) == n ? 0 : -errno;
+}
+
+/* Who uses the addresses of VGA on one card has those of others turned off */
+static int lock_vga(struct bench *bench)
+{
+	int fd = open("/dev/vga_arbiter", O_RDWR | O_CLOEXEC), ret;
+	char device[32];
+
+	if (fd < 0)
+		return -errno;
+	ret = arbiter_write(fd, "target", "PCI:" OTHER_VGA);
+	if (!ret)
+		ret = arbiter_write(fd, "lock", "io+mem");
+	if (!ret) {
+		stay_off(bench);
+		ret = arbiter_write(fd, "unlock", "io+mem");
+	}
+	snprintf(device, sizeof(device), "PCI:%s", bench->bdf[0]);
+	if (!ret)
+		ret = arbiter_write(fd, "target", device);
+	if (!ret)
+		ret = arbiter_write(fd, "lock", "io+mem");
+	if (!ret)
+		ret = arbiter_write(fd, "unlock", "io+mem");
+	close(fd);
 	return ret;
 }
 
@@ -421,11 +491,13 @@ static int sriov_disable(struct bench *bench)
  * @name: its name
  * @devices: how many it takes
  * @event: once; return 0 or -errno
+ * @region: what of the device is accessed, by calls, if not the largest BAR
  */
 static const struct way {
 	const char *name;
 	int devices;
 	int (*event)(struct bench *bench);
+	int region;
 } ways[] = {
 	{ "command8", 1, command8 },
 	{ "command16", 1, command16 },
@@ -437,6 +509,10 @@ static const struct way {
 	{ "device_reset", 1, device_reset },
 	{ "hot_reset", 2, reset_both },
 	{ "sysfs_reset", 1, sysfs_reset },
+	{ "sysfs_reset_io", 1, sysfs_reset, VFIO_PCI_BAR2_REGION_INDEX },
+	{ "sysfs_reset_rom", 1, sysfs_reset, VFIO_PCI_ROM_REGION_INDEX },
+	{ "setpci", 1, setpci },
+	{ "vga_arbiter", 1, lock_vga },
 	{ "vf_reset", 1, sysfs_reset },
 	{ "pf_reset", 1, pf_reset },
 	{ "driver_flr_vf", 1, driver_flr_vf },
@@ -517,6 +593,7 @@ int main(int argc, char **argv)
 	if (!way || argc - optind != 1 + way->devices || events < 1)
 		return usage();
 
+	bench.region = way->region ?: -1;
 	bench.n = device_arguments(&argc, argv, bench.bdf, way->devices);
 	for (i = 0; i < bench.n; i++)
 		bench.stress[i] = access_stress_create();

@@ -50,9 +50,11 @@ struct access_stress_count {
 /**
  * struct access_stress - What the processes share
  * @dev: the device
- * @map: its BAR
+ * @map: its BAR, or NULL for a region that is read by calls alone
  * @offset: where in the BAR the word is
+ * @at: where it is for read() and write()
  * @word: what it is
+ * @reads: one of those who read one at a time does so; atomic
  * @pid: the processes
  * @stop: sends them home; atomic
  * @window: odd while the device is known not to answer; atomic
@@ -68,7 +70,9 @@ struct access_stress {
 	struct device *dev;
 	void *map;
 	off_t offset;
+	off_t at;
 	uint32_t word;
+	bool reads;
 	pid_t pid[ACCESS_STRESS_PROCESSES];
 	bool stop;
 	unsigned int window;
@@ -89,6 +93,9 @@ struct access_stress {
 struct access_stress *access_stress_create(void);
 /* Map the BAR of @dev and start; return once every thread has had access */
 int access_stress_start(struct access_stress *stress, struct device *dev);
+/* The same for a region that is read by calls alone, as the ROM is */
+int access_stress_start_calls(struct access_stress *stress, struct device *dev,
+			      unsigned int region);
 /* End the processes, unmap the BAR; -ECHILD if one of them had died before */
 int access_stress_stop(struct access_stress *stress);
 /* Return when there have been @accesses more */
