@@ -55,4 +55,6 @@ for pair in "$@"; do
 	fi
 done
 
-"$build/$base/obj/usr/gen_init_cpio" "$spec" | gzip -1 >"$out"
+# Whatever kernel was built first has made it
+gen_init_cpio=("$build/$base"/obj*/usr/gen_init_cpio)
+"${gen_init_cpio[0]}" "$spec" | gzip -1 >"$out"

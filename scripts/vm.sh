@@ -18,7 +18,7 @@
 # QEMU 7.2 without KVM numbers what is in its memory map, in the order of addresses.
 # While one CPU turns a BAR off, an access of another may still go by the old number, and
 # miss what lies above that BAR: the local APIC, say, and then the end of an interrupt,
-# the start of a timer or the call of another CPU is lost. So BARs below 4 GiB that nobody
+# the start of a timer or the call of another CPU is lost, or the IOMMU. So BARs below 4 GiB that nobody
 # needs are left out where decode is toggled a lot (no_registers), guests, who turn off
 # everything, are run with one CPU, and what is left is looked out for below.
 #
@@ -154,11 +154,16 @@ lost_interrupt() {
 				lost = cpu
 			seen[cpu, timer]
 		}
-		END { if (lost != "") print lost }'
+		END { if (lost != "") print "an interrupt of CPU " lost }'
+}
+
+# Print that a CPU waits for the IOMMU for good: that was told to do something
+lost_write() {
+	grep -q 'RIP: 0010:qi_submit_sync' "$log" && echo "a write to the IOMMU"
 }
 
 # Whenever the job has said nothing for a while, have the monitor tell what each CPU is
-# at, and end a VM that has lost an interrupt
+# at, and end a VM that has lost an interrupt or a write
 watch() {
 	local cpu
 
@@ -172,7 +177,7 @@ watch() {
 		done
 		echo cont
 		read -rt 2 <&4 || :
-		lost_interrupt >"$tmp/lost"
+		{ lost_interrupt; lost_write; } >"$tmp/lost" || :
 		[[ ! -s $tmp/lost ]] || echo quit
 	done
 }
@@ -192,7 +197,7 @@ for attempt in 1 2 3; do
 	if ((status == 139 || status == 134)); then
 		echo "# again: QEMU died of signal $((status - 128)), attempt $attempt of 3"
 	elif [[ -s $tmp/lost ]]; then
-		echo "# again: QEMU lost an interrupt of CPU $(<"$tmp/lost"), attempt $attempt of 3"
+		echo "# again: QEMU lost $(head -1 "$tmp/lost"), attempt $attempt of 3"
 	else
 		break
 	fi

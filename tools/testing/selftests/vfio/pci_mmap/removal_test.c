@@ -315,7 +315,8 @@ static int run_unplug(struct scene *scene, int one)
 			continue;
 		snprintf(power, sizeof(power), "%.*s/power",
 			 (int)(strrchr(path, '/') - path), path);
-		ret = file_write(power, "0");
+		/* Pulled out, it has no power left to take away */
+		ret = if_there(file_write(power, "0"));
 	}
 	globfree(&slots);
 	return ret;
