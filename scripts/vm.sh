@@ -18,9 +18,10 @@
 # QEMU 7.2 without KVM numbers what is in its memory map, in the order of addresses.
 # While one CPU turns a BAR off, an access of another may still go by the old number, and
 # miss what lies above that BAR: the local APIC, say, and then the end of an interrupt,
-# the start of a timer or the call of another CPU is lost, or the IOMMU. So BARs below 4 GiB that nobody
-# needs are left out where decode is toggled a lot (no_registers), guests, who turn off
-# everything, are run with one CPU, and what is left is looked out for below.
+# the start of a timer or the call of another CPU is lost; or the IOMMU, which then does
+# not do what it was told. So BARs below 4 GiB that nobody needs are left out where
+# decode is toggled a lot (no_registers), guests, who turn off everything, are run with
+# one CPU, and what is left is looked out for below.
 #
 # A line 'monitor: COMMAND' of what the job prints is a command for QEMU's monitor.
 # What a kernel counts of how often its lines are run goes to gcda/ next to its log.
@@ -157,7 +158,7 @@ lost_interrupt() {
 		END { if (lost != "") print "an interrupt of CPU " lost }'
 }
 
-# Print that a CPU waits for the IOMMU for good: that was told to do something
+# Say so if a CPU waits for good for the IOMMU to do what it was told
 lost_write() {
 	grep -q 'RIP: 0010:qi_submit_sync' "$log" && echo "a write to the IOMMU"
 }

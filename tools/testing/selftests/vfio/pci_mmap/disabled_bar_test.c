@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <glob.h>
-#include <glob.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1193,22 +1193,14 @@ FIXTURE(neighbour)
 	struct scene *scene;
 };
 
-static int drive(const char *bdf, const char *driver)
-{
-	int ret = sysfs_write(bdf, "driver/unbind", bdf);
-
-	if (!ret)
-		ret = sysfs_write(bdf, "driver_override", driver);
-	return ret ?: file_write("/sys/bus/pci/drivers_probe", bdf);
-}
-
 FIXTURE_SETUP(neighbour)
 {
 	char driver[32];
 
 	self->scene = create_twins();
 	ASSERT_NE(NULL, self->scene);
-	ASSERT_EQ(0, drive(bdfs[1], "pci_others"));
+	ASSERT_EQ(0, sysfs_write(bdfs[1], "driver/unbind", bdfs[1]));
+	ASSERT_EQ(0, driver_bind(bdfs[1], "pci_others"));
 	if (!find_name(bdfs[1], "driver", driver, sizeof(driver)))
 		SKIP(return, "pci_others.ko, which waits for the lock, is not loaded");
 }

@@ -85,12 +85,17 @@ int uevent_wait(int fd, const char *bdf, const char *text)
 	return 0;
 }
 
+int driver_bind(const char *bdf, const char *driver)
+{
+	int ret = sysfs_write(bdf, "driver_override", driver);
+
+	return ret ? ret : file_write("/sys/bus/pci/drivers_probe", bdf);
+}
+
 /* Whoever comes last, this or the hot-plug of the kernel, binds the driver */
 int vfio_bind(const char *bdf, int uevents)
 {
-	int ret = sysfs_write(bdf, "driver_override", "vfio-pci");
+	int ret = driver_bind(bdf, "vfio-pci");
 
-	if (!ret)
-		ret = file_write("/sys/bus/pci/drivers_probe", bdf);
 	return ret ? ret : uevent_wait(uevents, bdf, "ACTION=bind");
 }

@@ -43,9 +43,9 @@
 
 /* The parameters of the modules */
 #define GAPS "/sys/module/pci_gaps/parameters/"
+#define OTHERS "/sys/module/pci_others/parameters/"
 /* Beside the one that is accessed */
 #define OTHER_VGA "0000:00:10.0"
-#define OTHERS "/sys/module/pci_others/parameters/"
 
 #define MAX_DEVICES 2
 

@@ -22,6 +22,8 @@ int wait_readable(int fd);
 int uevent_open(void);
 /* Wait for one of the device @bdf with the line @text */
 int uevent_wait(int fd, const char *bdf, const char *text);
+/* Give a device that has no driver to @driver */
+int driver_bind(const char *bdf, const char *driver);
 /* Give a new device to vfio-pci; @uevents as of before it was there */
 int vfio_bind(const char *bdf, int uevents);
 
