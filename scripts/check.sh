@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# check.sh BASE: all tests. Each part ends with its own count; the last line is
-# the sum.
+# check.sh BASE: all tests. Each part ends with its own count. At the end is what was
+# skipped, then each count with what failed, and the sum.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -24,9 +24,9 @@ part() { # NAME COMMAND...
 	count=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' \
 		"$build/$base/part.log" | tail -1 || :)
 	[[ $count ]] || count="0 passed, 1 failed, 0 skipped"
-	echo "$name: $count, $((SECONDS - began)) s" | sed 's/^/#### /' |
-		tee -a "$log"
-	grep -E '^(not ok [^0-9]|failed|skipped) ' "$build/$base/part.log" >>"$log" || :
+	echo "#### $name: $count, $((SECONDS - began)) s" | tee -a "$log"
+	grep -E '^(not ok [^0-9]|failed|skipped) ' "$build/$base/part.log" |
+		sed "s/^/$name: /" >>"$log" || :
 	read -r p _ f _ s _ <<<"$count"
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
@@ -46,6 +46,7 @@ part "self-tests with KCSAN" "$top/scripts/test.sh" "$base" series kcsan
 part "bench" "$top/scripts/check/bench.sh" "$base"
 
 echo
-cat "$log"
+grep ': skipped ' "$log" || :
+grep -v ': skipped ' "$log"
 echo "$passed passed, $failed failed, $skipped skipped"
 ((!failed))

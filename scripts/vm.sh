@@ -78,7 +78,8 @@ devices=(
 	-object memory-backend-ram,id=ram5,size=4M,share=on
 	-device ivshmem-plain,memdev=ram5,bus=bridge,addr=1
 	-device pcie-root-port,id=port6,chassis=6,bus=pcie.0,addr=e,hotplug=off
-	-device e1000e,bus=port6,romfile="$tmp/rom"
+	-netdev user,id=net,restrict=on
+	-device e1000e,netdev=net,bus=port6,romfile="$tmp/rom"
 	-device VGA,bus=pcie.0,addr=f
 	-device cirrus-vga,bus=pcie.0,addr=10
 )
