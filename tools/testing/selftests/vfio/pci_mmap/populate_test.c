@@ -539,6 +539,73 @@ TEST_F(populate, ends_by_signal)
 		       (after - before) >> 10, whole >> 10);
 }
 
+/**
+ * struct disabler - A thread that disables the BAR once part of it is populated
+ * @thread: the thread
+ * @dev: the device
+ * @page_tables: how much there is by then
+ * @done: populating it is over
+ */
+struct disabler {
+	pthread_t thread;
+	struct device *dev;
+	long page_tables;
+	bool done;
+};
+
+static void *disable_amid(void *arg)
+{
+	struct disabler *disabler = arg;
+
+	while (!__atomic_load_n(&disabler->done, __ATOMIC_SEQ_CST)) {
+		if (page_tables() < disabler->page_tables)
+			continue;
+		decode_set(disabler->dev, false, 2);
+		break;
+	}
+	return NULL;
+}
+
+/* There is nothing to populate it with from then on, whatever an access gets */
+TEST_F(populate, ends_where_disabled_amid)
+{
+	size_t size = self->dev.bar_size;
+	long whole = size / TABLE * self->page, before, after = 0;
+	struct disabler disabler = { .dev = &self->dev };
+	int i, ret = 0, error = 0;
+	void *map;
+
+	if (!variant->misaligned || size < GIB_LEAF)
+		SKIP(return, "it takes no time");
+	if (policy_set(&self->dev, VFIO_DEVICE_DISABLED_BAR_ONES) == -ENOTTY)
+		SKIP(return, "the kernel knows no policy for disabled BARs");
+
+	/* Now and then it may be done before the BAR is disabled */
+	for (i = 0; i < 10; i++) {
+		map = device_map_misaligned(&self->dev);
+		ASSERT_NE(MAP_FAILED, map);
+		before = page_tables();
+		ASSERT_LT(0, before);
+		disabler.done = false;
+		disabler.page_tables = before + whole / 16;
+		ASSERT_EQ(0, pthread_create(&disabler.thread, NULL, disable_amid,
+					    &disabler));
+		ret = madvise(map, size, MADV_POPULATE_READ);
+		error = errno;
+		after = page_tables();
+		__atomic_store_n(&disabler.done, true, __ATOMIC_SEQ_CST);
+		pthread_join(disabler.thread, NULL);
+		ASSERT_EQ(0, munmap(map, size));
+		ASSERT_EQ(0, decode_set(&self->dev, true, 2));
+		if (ret && after < before + whole * 3 / 4)
+			break;
+	}
+	EXPECT_GT(10, i)
+		TH_LOG("%ld KiB of %ld of page tables were there each time",
+		       (after - before) >> 10, whole >> 10);
+	EXPECT_EQ(EFAULT, error);
+}
+
 FIXTURE(fault)
 {
 	struct device dev;

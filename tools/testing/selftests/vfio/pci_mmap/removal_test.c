@@ -329,7 +329,12 @@ static int run_pull(struct scene *scene, int one)
 
 static int run_no_vfs(struct scene *scene, int one)
 {
-	return sysfs_write(scene->pf, "sriov_numvfs", "0");
+	return if_there(sysfs_write(scene->pf, "sriov_numvfs", "0"));
+}
+
+static int run_remove_pf(struct scene *scene, int one)
+{
+	return if_there(sysfs_write(scene->pf, "remove", "1"));
 }
 
 static int run_reset_pf(struct scene *scene, int one)
@@ -349,6 +354,7 @@ static const struct event remove_one = { run_remove };
 static const struct event unplug = { run_unplug };
 static const struct event pull = { run_pull };
 static const struct event no_vfs = { run_no_vfs };
+static const struct event remove_pf = { run_remove_pf };
 static const struct event reset_pf = { run_reset_pf };
 static const struct event reset_vf = { run_reset_vf };
 
@@ -1083,6 +1089,11 @@ FIXTURE_VARIANT_ADD(vf, no_vfs_and_remove)
 	.event = { &no_vfs, &remove_one },
 };
 
+FIXTURE_VARIANT_ADD(vf, no_vfs_and_remove_pf)
+{
+	.event = { &no_vfs, &remove_pf },
+};
+
 FIXTURE_VARIANT_ADD(vf, reset_pf_and_reset_vf)
 {
 	.event = { &reset_pf, &reset_vf },
@@ -1103,8 +1114,12 @@ static int enable_vfs(struct scene *scene)
 	uevents = uevent_open();
 	if (uevents < 0)
 		return uevents;
-	/* It may have been removed alone */
-	ret = sysfs_write(scene->pf, "sriov_numvfs", "0");
+	/* It may have been removed alone, or with the PF */
+	ret = is_there(scene->pf) ? 0 : file_write("/sys/bus/pci/rescan", "1");
+	if (!ret)
+		ret = sysfs_write(scene->pf, "sriov_drivers_autoprobe", "0");
+	if (!ret)
+		ret = sysfs_write(scene->pf, "sriov_numvfs", "0");
 	if (!ret)
 		ret = sysfs_write(scene->pf, "sriov_numvfs", "1");
 	if (!ret)
