@@ -329,12 +329,7 @@ static int run_pull(struct scene *scene, int one)
 
 static int run_no_vfs(struct scene *scene, int one)
 {
-	return if_there(sysfs_write(scene->pf, "sriov_numvfs", "0"));
-}
-
-static int run_remove_pf(struct scene *scene, int one)
-{
-	return if_there(sysfs_write(scene->pf, "remove", "1"));
+	return sysfs_write(scene->pf, "sriov_numvfs", "0");
 }
 
 static int run_reset_pf(struct scene *scene, int one)
@@ -354,7 +349,6 @@ static const struct event remove_one = { run_remove };
 static const struct event unplug = { run_unplug };
 static const struct event pull = { run_pull };
 static const struct event no_vfs = { run_no_vfs };
-static const struct event remove_pf = { run_remove_pf };
 static const struct event reset_pf = { run_reset_pf };
 static const struct event reset_vf = { run_reset_vf };
 
@@ -1089,11 +1083,6 @@ FIXTURE_VARIANT_ADD(vf, no_vfs_and_remove)
 	.event = { &no_vfs, &remove_one },
 };
 
-FIXTURE_VARIANT_ADD(vf, no_vfs_and_remove_pf)
-{
-	.event = { &no_vfs, &remove_pf },
-};
-
 FIXTURE_VARIANT_ADD(vf, reset_pf_and_reset_vf)
 {
 	.event = { &reset_pf, &reset_vf },
@@ -1114,12 +1103,8 @@ static int enable_vfs(struct scene *scene)
 	uevents = uevent_open();
 	if (uevents < 0)
 		return uevents;
-	/* It may have been removed alone, or with the PF */
-	ret = is_there(scene->pf) ? 0 : file_write("/sys/bus/pci/rescan", "1");
-	if (!ret)
-		ret = sysfs_write(scene->pf, "sriov_drivers_autoprobe", "0");
-	if (!ret)
-		ret = sysfs_write(scene->pf, "sriov_numvfs", "0");
+	/* It may have been removed alone */
+	ret = sysfs_write(scene->pf, "sriov_numvfs", "0");
 	if (!ret)
 		ret = sysfs_write(scene->pf, "sriov_numvfs", "1");
 	if (!ret)
@@ -1128,16 +1113,23 @@ static int enable_vfs(struct scene *scene)
 	return ret;
 }
 
-FIXTURE_SETUP(vf)
+static struct scene *create_vf(void)
 {
 	struct scene *scene = create();
 
-	self->scene = scene;
 	scene->n = 1;
 	scene->function[0].bdf = bdfs[3];
 	scene->port_name = "port3";
-	ASSERT_TRUE(find_name(bdfs[3], "physfn", scene->pf, sizeof(scene->pf)));
-	ASSERT_TRUE(find_name(bdfs[3], "physfn/..", scene->port, sizeof(scene->port)));
+	if (!find_name(bdfs[3], "physfn", scene->pf, sizeof(scene->pf)) ||
+	    !find_name(bdfs[3], "physfn/..", scene->port, sizeof(scene->port)))
+		return NULL;
+	return scene;
+}
+
+FIXTURE_SETUP(vf)
+{
+	self->scene = create_vf();
+	ASSERT_NE(NULL, self->scene);
 }
 
 FIXTURE_TEARDOWN(vf)
@@ -1148,6 +1140,78 @@ FIXTURE_TEARDOWN(vf)
 TEST_F(vf, held_by_one)
 {
 	play_both_orders(_metadata, self->scene, variant->event, 1, enable_vfs, rounds);
+}
+
+/*
+ * A physical function that goes while somebody wants virtual ones of it
+ */
+
+FIXTURE(pf)
+{
+	struct scene *twins;
+	struct scene *scene;
+	struct device dev;
+};
+
+FIXTURE_SETUP(pf)
+{
+	self->twins = create_twins();
+	ASSERT_NE(NULL, self->twins);
+	self->scene = create_vf();
+	ASSERT_NE(NULL, self->scene);
+	ASSERT_EQ(0, sysfs_write(self->scene->pf, "sriov_numvfs", "0"));
+}
+
+FIXTURE_TEARDOWN(pf)
+{
+	bring_back(self->twins);
+	sysfs_write(self->scene->pf, "sriov_drivers_autoprobe", "0");
+	enable_vfs(self->scene);
+}
+
+/* In a process that does not hold @dev */
+static pid_t start_write(const char *bdf, const char *file, struct device *dev)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		device_close(dev);
+		_exit(-sysfs_write(bdf, file, "1"));
+	}
+	/* Until it is as far as it gets */
+	usleep(200000);
+	return pid;
+}
+
+/* One removal waits for a user, and the others for each other */
+TEST_F(pf, removed_while_vfs_are_enabled)
+{
+	pid_t pids[3];
+	time_t start;
+	int i, status;
+
+	ASSERT_EQ(0, device_open(&self->dev, bdfs[0], -1, -1));
+	pids[0] = start_write(bdfs[0], "remove", &self->dev);
+	pids[1] = start_write(self->scene->pf, "remove", &self->dev);
+	pids[2] = start_write(self->scene->pf, "sriov_numvfs", &self->dev);
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, waitpid(pids[i], &status, WNOHANG));
+	device_close(&self->dev);
+
+	start = now();
+	for (i = 0; i < 3; i++) {
+		while (!ended(&pids[i], &status) && now() - start <= FOR_GOOD)
+			usleep(1000);
+		ASSERT_EQ(0, pids[i]) {
+			show_thread(pids[1], pids[1]);
+			show_thread(pids[2], pids[2]);
+		}
+		EXPECT_TRUE(WIFEXITED(status));
+		EXPECT_EQ(0, if_there(-WEXITSTATUS(status)));
+	}
 }
 
 /*
