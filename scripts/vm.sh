@@ -235,13 +235,6 @@ if [[ ! $job_status ]]; then
 	show "the VM ended before the job did (QEMU: $status); see the log above" \
 		"$splats"
 fi
-# Lockdep reports once, and goes off. Where it reports that pciehp holds the lock of
-# a slot, removes a device and wants one of three locks of the base, which others hold
-# while they reset a slot, it reports the base.
-if grep -A 4 'possible circular' "$log" | tr -d '\n' |
-   grep -qE 'irq/[0-9]+-pciehp.* \(&?(vfio\.group_lock|group->group_lock|pci_rescan_remove_lock)\)'; then
-	splats=${splats/WARNING:/WARNING: [^p]}
-fi
 grep -qE "$splats" "$log" &&
 	show "the kernel in the VM complained; see the log above" "$splats"
 exit "$job_status"
