@@ -38,7 +38,7 @@
  * memory_lock also nests inside dev_set->lock and the group lock of VFIO, and outside
  * the lock of configuration space accesses and pci_bus_sem, which nest outside
  * quiesce.lock. i_mmap_rwsem nests inside mmap_lock without the others between, too.
- * mmap_list.lock nests inside mmap_lock; no other lock is taken while it is held.
+ * mmap_list.lock nests inside mmap_lock, and task_lock() inside it.
  */
 
 #include <linux/mm.h>

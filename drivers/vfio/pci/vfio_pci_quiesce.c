@@ -96,6 +96,8 @@ static void vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 
 	mutex_lock(&vdev->igate);
 	down_write(&vdev->memory_lock);
+	/* It may have been accessible since this was queued */
+	vfio_pci_zap_bars(vdev);
 
 	/* What is under way asks again when it ends; what begins later does, too */
 	down_read(&vdev->quiesce.lock);
