@@ -24,8 +24,6 @@
  *
  * quiesce.lock covers @quiesced, @open, @lost and @absent. @quiesced outlasts what
  * pci_is_quiesced() says: the device is asked before anybody gets at it again.
- *
- * The model of this is scripts/model/quiesce.pml in the repository of the series.
  */
 
 #include <linux/file.h>
@@ -283,7 +281,7 @@ static int vfio_pci_quiesce_wait(struct vfio_pci_core_device *vdev,
  * begins later asks for the configuration when it ends.
  *
  * Context: memory_lock not held; held for write on return. May sleep.
- * Return: COMMAND as it was, for vfio_pci_quiesce_turn_back().
+ * Return: COMMAND as it has to be, for vfio_pci_quiesce_turn_back().
  */
 u16 vfio_pci_quiesce_turn_on(struct vfio_pci_core_device *vdev)
 {
@@ -300,7 +298,10 @@ u16 vfio_pci_quiesce_turn_on(struct vfio_pci_core_device *vdev)
 	}
 
 	pci_read_config_word(vdev->pdev, PCI_COMMAND, &cmd);
-	if (!vdev->quiesce.quiesced && !(cmd & PCI_COMMAND_MEMORY))
+	/* Amid a reset it says nothing: leave to the reset what it restores */
+	if (vdev->quiesce.quiesced)
+		cmd |= PCI_COMMAND_MEMORY;
+	else if (!(cmd & PCI_COMMAND_MEMORY))
 		pci_write_config_word(vdev->pdev, PCI_COMMAND,
 				      cmd | PCI_COMMAND_MEMORY);
 	up_read(&vdev->quiesce.lock);
