@@ -176,12 +176,13 @@ awk -v variant="$variant" -v only="$only" '
 		passed = $1 == "ok"
 		full = program ":" (passed ? $3 : $4)
 		skipped = /# SKIP/ ? substr($0, index($0, "# SKIP") + 6) : ""
-		if (!has_to_fail(full))
+		must = has_to_fail(full)
+		if (!must)
 			count(/# SKIP/ ? "skipped" : passed ? "passed" : "failed",
 			      full, skipped)
 		else if (/# SKIP/)
 			skips[without_machine(full)] = skipped
-		else if (passed && has_to_fail(full) == "by luck")
+		else if (passed && must == "by luck")
 			count("skipped", full, " fails here if it loses a race, and has not")
 		else if (passed)
 			count("failed", full, " passes, but must fail here")

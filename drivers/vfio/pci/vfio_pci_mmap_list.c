@@ -12,13 +12,13 @@
  * fail, may leave a VMA unlisted when memory is short: the VMA then shares the
  * stand-in entry of its device, which only leads back to the device.
  *
- * vdev->mmap_list.lock covers the list and the counts. It nests inside mmap_lock,
- * and no other lock, but task_lock(), is taken and nothing allocated while it is held.
- * An entry's vdev and vma never change. While the lock is held, the VMA of a listed entry exists,
- * because vm_ops->close comes before it is freed; what the VMA says of its range may
- * change unless its mmap_lock is held too. So vm_ops of a VMA that is on the list
- * must call vfio_pci_mmap_list_close(): a driver that sets its own must not call
- * vfio_pci_core_mmap() for that VMA.
+ * vdev->mmap_list.lock covers the list and the counts. It nests inside mmap_lock, and
+ * no other lock, but task_lock(), is taken and nothing allocated while it is held. An
+ * entry's vdev and vma never change. While the lock is held, the VMA of a listed
+ * entry exists, because vm_ops->close comes before it is freed; what the VMA says of
+ * its range may change unless its mmap_lock is held too. So vm_ops of a VMA that is
+ * on the list must call vfio_pci_mmap_list_close(): a driver that sets its own must
+ * not call vfio_pci_core_mmap() for that VMA.
  */
 
 #include <linux/mm.h>
