@@ -69,9 +69,11 @@ awk -v reasons="$reasons" '
 			there[id]
 			if (seen[key])
 				continue
-			missed[n_missed++] = part[1] ":" part[2] ": " texts[key] \
-				"  <-- " (id in why ? why[id] : "NO REASON")
-			without += !(id in why)
+			if (id in why)
+				missed[n_missed++] = key ": " texts[key] \
+					"  <-- " why[id]
+			else
+				without[n_without++] = key ": " texts[key]
 		}
 		printf "%-28s %12s %14s\n", "file", "lines", "branches"
 		for (file in files) {
@@ -91,14 +93,18 @@ awk -v reasons="$reasons" '
 		for (id in why)
 			if (!(id in there)) {
 				split(id, part, "\t")
-				printf "a reason for a line that is not there: %s: %s\n", \
+				printf "failed a reason for a line that is not there: %s: %s\n", \
 					part[1], part[2]
 				stale++
 			}
+		for (i = 0; i < n_without; i++)
+			print "failed no test comes by, and no reason: " without[i]
 		percent = all ? 100 * run_all / all : 0
 		printf "%.1f %% of lines, %.1f %% of branches\n", percent, \
 			all_branches ? 100 * taken_all / all_branches : 0
-		bad = (percent < 95) + (without > 0) + (stale > 0)
+		if (percent < 95)
+			print "failed less than 95 % of lines"
+		bad = (percent < 95) + (n_without > 0) + (stale > 0)
 		printf "%d passed, %d failed, 0 skipped\n", 3 - bad, bad
 		exit bad > 0
 	}' "$tmp"/*.gcov

@@ -238,14 +238,30 @@ TEST_F(reset, set_irqs_leaves_decode_off)
 	close(fd);
 }
 
+/* What may differ in hardware from what user space has written */
+#define COMMAND_MASK (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER)
+
+static int command_read(const char *bdf, uint16_t *value)
+{
+	char path[128];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", bdf);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = pread(fd, value, sizeof(*value), PCI_COMMAND);
+	close(fd);
+	return n == sizeof(*value) ? 0 : -EIO;
+}
+
 /* What turns decode on for a moment keeps out of a reset, which restores it */
 TEST_F(reset, sysfs_reset_against_set_irqs)
 {
-	const uint32_t mask = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 	uint32_t user, *calls;
-	char path[128];
 	uint16_t hardware;
-	int i, config, fd, status, wrong = 0;
+	int i, fd, status, wrong = 0;
 	pid_t pid;
 
 	fd = eventfd(0, EFD_CLOEXEC);
@@ -255,10 +271,7 @@ TEST_F(reset, sysfs_reset_against_set_irqs)
 	calls = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, calls);
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", bdf);
-	config = open(path, O_RDONLY);
-	ASSERT_LE(0, config);
-	ASSERT_EQ(0, config_write(&self->dev, PCI_COMMAND, 2, mask));
+	ASSERT_EQ(0, config_write(&self->dev, PCI_COMMAND, 2, COMMAND_MASK));
 
 	pid = fork();
 	if (!pid) {
@@ -271,9 +284,9 @@ TEST_F(reset, sysfs_reset_against_set_irqs)
 	for (i = 0; i < IRQ_RESETS && !wrong; i++) {
 		EXPECT_EQ(0, sysfs_write(bdf, "reset", "1"));
 		usleep(3000);
-		EXPECT_EQ(2, pread(config, &hardware, 2, PCI_COMMAND));
+		EXPECT_EQ(0, command_read(bdf, &hardware));
 		EXPECT_EQ(0, config_read(&self->dev, PCI_COMMAND, 2, &user));
-		wrong = (hardware ^ user) & mask;
+		wrong = (hardware ^ user) & COMMAND_MASK;
 	}
 	kill(pid, SIGKILL);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
@@ -282,7 +295,6 @@ TEST_F(reset, sysfs_reset_against_set_irqs)
 		       hardware, user);
 	TH_LOG("%d resets under %u calls", i, *calls);
 	EXPECT_NE(0, *calls);
-	close(config);
 	close(fd);
 	EXPECT_WORD();
 }
@@ -365,14 +377,14 @@ static void count_signal(int sig)
 	__atomic_add_fetch(&threads.signals, 1, __ATOMIC_SEQ_CST);
 }
 
-/* Is the reader asleep? Only a fault can have it sleep. */
-static bool reader_sleeps(void)
+/* Does this thread sleep? */
+static bool task_sleeps(pid_t tid)
 {
 	char path[64], stat[256], *state;
 	ssize_t n;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", LOAD(tid));
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
@@ -381,6 +393,12 @@ static bool reader_sleeps(void)
 	stat[n < 0 ? 0 : n] = 0;
 	state = strrchr(stat, ')');
 	return state && (state[2] == 'S' || state[2] == 'D');
+}
+
+/* Only a fault can have the reader sleep */
+static bool reader_sleeps(void)
+{
+	return task_sleeps(LOAD(tid));
 }
 
 /* Wait for a reset for which the reader waits; false if there are no more resets */
@@ -571,6 +589,53 @@ TEST_F(wait, populating_waits)
 	threads_end(_metadata);
 	EXPECT_LT(RESETS, populated);
 	EXPECT_EQ(0, failed) TH_LOG("populating failed: errno %d", error);
+}
+
+/*
+ * SET_IRQS waits until a reset by others is over, but no longer when its task is killed.
+ * Then it leaves COMMAND to the reset.
+ */
+TEST_F(reset, set_irqs_killed_amid_sysfs_reset)
+{
+	int fd = eventfd(0, EFD_CLOEXEC), killed = 0, status;
+	uint16_t hardware;
+	bool waits;
+	pid_t pid;
+
+	ASSERT_LE(0, fd);
+	if (msix_set(&self->dev, fd))
+		SKIP(return, "%s has no MSI-X", bdf);
+	ASSERT_EQ(0, config_write(&self->dev, PCI_COMMAND, 2, COMMAND_MASK));
+
+	threads = (struct threads){
+		.dev = &self->dev,
+		.reset = reset_by_sysfs,
+		.map = self->map,
+	};
+	threads_start(_metadata, false);
+	while (LOAD(resets) < RESETS) {
+		pid = fork();
+		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (;;) {
+				msix_set(&self->dev, -1);
+				msix_set(&self->dev, fd);
+			}
+		}
+		do
+			waits = LOAD(resetting) && task_sleeps(pid);
+		while (!waits && LOAD(resets) < RESETS);
+		kill(pid, SIGKILL);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		/* Is it still the reset for which it waited? */
+		killed += waits && LOAD(resetting);
+	}
+	threads_end(_metadata);
+	TH_LOG("%d tasks were killed in resets", killed);
+	EXPECT_LT(RESETS / 2, killed);
+	EXPECT_EQ(0, command_read(bdf, &hardware));
+	EXPECT_EQ(COMMAND_MASK, hardware & COMMAND_MASK);
+	close(fd);
 }
 
 int main(int argc, char **argv)
