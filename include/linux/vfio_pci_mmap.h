@@ -97,8 +97,12 @@ struct vfio_pci_ones {
  * @lost: an error froze the device, or it was pulled out; covered by @lock
  * @absent: it did not respond, or had lost its configuration, when last asked; covered
  *	    by @lock
+ * @busy: held for read while the kernel itself uses registers, from
+ *	  vfio_pci_quiesce_turn_on() on; taken inside
+ *	  &vfio_pci_core_device.memory_lock, outside @lock
+ * @noio: for memalloc_noio_restore(), while @busy is held
  * @wait: for the device to be quiesced no more, or to be lost
- * @restore: gives an absent device its configuration back, or asks it again
+ * @restore: gives a device back what a reset has cost it, or asks it again
  * @tries: how often; covered by @lock
  * @lost_again: an error came after a reset through VFIO began; covered by @lock
  */
@@ -109,6 +113,8 @@ struct vfio_pci_quiesce {
 	bool			open;
 	bool			lost;
 	bool			absent;
+	struct rw_semaphore	busy;
+	unsigned int		noio;
 	wait_queue_head_t	wait;
 	struct delayed_work	restore;
 	unsigned int		tries;

@@ -36,6 +36,8 @@ static int vfio_pci_disabled_bar_param_set(const char *val,
 
 	if (policy < 0)
 		return policy;
+	if (policy == VFIO_DEVICE_DISABLED_BAR_ONES && !VFIO_PCI_HAS_ONES)
+		return -EOPNOTSUPP;
 	WRITE_ONCE(disabled_bar, policy);
 	return 0;
 }
@@ -97,7 +99,8 @@ ATTRIBUTE_GROUPS(vfio_pci_disabled_bar);
 void vfio_pci_disabled_bar_register(struct vfio_pci_core_device *vdev)
 {
 	vdev->ones.disabled_at_open = READ_ONCE(disabled_bar);
-	vdev->vdev.device.groups = vfio_pci_disabled_bar_groups;
+	if (VFIO_PCI_HAS_ONES)
+		vdev->vdev.device.groups = vfio_pci_disabled_bar_groups;
 }
 
 /* Nothing is mapped of the old choice on return */
@@ -129,8 +132,9 @@ void vfio_pci_disabled_bar_open(struct vfio_pci_core_device *vdev)
  *
  * Context: Process context of who has the device open, memory_lock not held. May
  * sleep.
- * Return: 0; -EINVAL if @flags, @argsz or the policy is not what it may be, -EFAULT
- * if @arg cannot be read or written; then nothing has changed.
+ * Return: 0; -ENOTTY where there is no VFIO_PCI_HAS_ONES, -EINVAL if @flags, @argsz
+ * or the policy is not what it may be, -EFAULT if @arg cannot be read or written; then
+ * nothing has changed.
  */
 int vfio_pci_disabled_bar_feature(struct vfio_pci_core_device *vdev, u32 flags,
 				  struct vfio_device_feature_disabled_bar __user *arg,
@@ -138,6 +142,9 @@ int vfio_pci_disabled_bar_feature(struct vfio_pci_core_device *vdev, u32 flags,
 {
 	struct vfio_device_feature_disabled_bar feature = {};
 	int ret;
+
+	if (!VFIO_PCI_HAS_ONES)
+		return -ENOTTY;
 
 	ret = vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_GET |
 				 VFIO_DEVICE_FEATURE_SET, sizeof(feature));

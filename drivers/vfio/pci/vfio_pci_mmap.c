@@ -129,9 +129,9 @@ static vm_fault_t vfio_pci_insert(struct vfio_pci_core_device *vdev,
 
 	/* The PCI core may wait for it: nothing below allocates */
 	down_read(&vdev->quiesce.lock);
-	if (vfio_pci_lost(vdev)) {
+	if (VFIO_PCI_HAS_ONES && vfio_pci_lost(vdev)) {
 		ret = vfio_pci_ones_insert(vdev, vmf, fault_pgoff, order);
-	} else if (vdev->quiesce.quiesced) {
+	} else if (vdev->quiesce.quiesced && !vdev->quiesce.lost) {
 		/* It was not when the fault looked: let it fault again, and wait */
 		ret = VM_FAULT_NOPAGE;
 	} else if (vdev->pm_runtime_engaged ||

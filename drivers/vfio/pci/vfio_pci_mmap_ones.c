@@ -16,7 +16,8 @@
  * vfio_pci_mmap.c, and every zap takes them away. They have the memory type of the VMA,
  * so that mprotect() does not change it, or, on x86, the one that PAT has for memory,
  * which mprotect() keeps. Where it bypasses the cache the content has to be in memory:
- * the fill writes it back. x86 and arm64 can; others get SIGBUS instead.
+ * the fill writes it back. x86 and arm64 can. Without VFIO_PCI_HAS_ONES a
+ * lost device stays mapped, and nobody can choose ones for a disabled one.
  *
  * ones.lock covers @page_of, @next and @used. It nests inside memory_lock and
  * quiesce.lock, and outside i_mmap_rwsem.
@@ -160,11 +161,10 @@ static unsigned int vfio_pci_ones_get(struct vfio_pci_core_device *vdev,
  * @pgoff: offset of the page in the device file
  * @order: size of the leaf that would fit
  *
- * Context: In a fault, with memory_lock and &vfio_pci_quiesce.lock held for read. May
- * sleep.
+ * Context: In a fault, with memory_lock and &vfio_pci_quiesce.lock held for read, where
+ * there is VFIO_PCI_HAS_ONES. May sleep.
  * Return: VM_FAULT_NOPAGE once mapped; VM_FAULT_FALLBACK if @order is not 0;
- * VM_FAULT_SIGBUS if the fault is on behalf of another task, @pgoff is not of a BAR, or
- * the architecture is not one that has ones.
+ * VM_FAULT_SIGBUS if the fault is on behalf of another task, or @pgoff is not of a BAR.
  */
 vm_fault_t vfio_pci_ones_insert(struct vfio_pci_core_device *vdev,
 				struct vm_fault *vmf, pgoff_t pgoff,
@@ -176,9 +176,6 @@ vm_fault_t vfio_pci_ones_insert(struct vfio_pci_core_device *vdev,
 	vm_fault_t ret;
 
 	if (bar >= PCI_STD_NUM_BARS || vmf->flags & FAULT_FLAG_REMOTE)
-		return VM_FAULT_SIGBUS;
-	/* Elsewhere the task might read past the cache what memory held before */
-	if (!IS_ENABLED(CONFIG_X86) && !IS_ENABLED(CONFIG_ARM64))
 		return VM_FAULT_SIGBUS;
 	if (order)
 		return VM_FAULT_FALLBACK;

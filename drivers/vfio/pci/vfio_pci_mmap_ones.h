@@ -5,8 +5,12 @@
 #ifndef VFIO_PCI_MMAP_ONES_H
 #define VFIO_PCI_MMAP_ONES_H
 
+#include <linux/kconfig.h>
 #include <linux/mm_types.h>
 #include <linux/vfio_pci_core.h>
+
+/* Elsewhere the task might read past the cache what memory held before */
+#define VFIO_PCI_HAS_ONES	(IS_ENABLED(CONFIG_X86) || IS_ENABLED(CONFIG_ARM64))
 
 void vfio_pci_ones_init(struct vfio_pci_core_device *vdev);
 int vfio_pci_ones_open(struct vfio_pci_core_device *vdev);

@@ -12,7 +12,8 @@
  *    wait: they get ones, as they do from hardware, see vfio_pci_mmap_ones.c. That ends
  *    when the PCI core has recovered the device, or when a reset through VFIO succeeds.
  *  - It is absent if it does not respond after a reset, or has come back without its
- *    configuration. Accesses get ones as well. A work item restores the configuration.
+ *    configuration. Accesses get ones as well. A work item restores the configuration,
+ *    and DisINTx, which no reset keeps from being changed.
  *
  * memory_lock is of no use here: its holders may wait for configuration space or for
  * pci_bus_sem, which the PCI core holds, as it may the device lock, when it announces.
@@ -21,6 +22,9 @@
  * announcement holds quiesce.lock for write while it zaps. Holders for read therefore
  * never wait for the PCI core nor for user space, and allocate nothing; the exception is
  * the mapping of a ROM, which starts no I/O to do so.
+ *
+ * Where the kernel reaches registers for longer, and allocates, it holds quiesce.busy for
+ * read, and the announcement of a reset waits for that: vfio_pci_quiesce_turn_on().
  *
  * quiesce.lock covers @quiesced, @open, @lost and @absent. @quiesced outlasts what
  * pci_is_quiesced() says: the device is asked before anybody gets at it again.
@@ -31,6 +35,7 @@
 #include <linux/pci.h>
 #include <linux/pm_runtime.h>
 #include <linux/rwsem.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/workqueue.h>
 
@@ -80,43 +85,54 @@ static void vfio_pci_quiesce_ask(struct vfio_pci_core_device *vdev)
 	spin_unlock_irqrestore(&vdev->irqlock, flags);
 
 	WRITE_ONCE(vdev->quiesce.absent, !vfio_config_is_intact(vdev));
-	if (vdev->quiesce.absent) {
-		vdev->quiesce.tries = VFIO_PCI_QUIESCE_TRIES;
+	vdev->quiesce.tries = VFIO_PCI_QUIESCE_TRIES;
+	if (vdev->quiesce.absent)
 		mod_delayed_work(system_freezable_wq, &vdev->quiesce.restore, 0);
-	}
 }
 
-/* Give an active device back the configuration that it has lost, and ask it again */
+/*
+ * Give an active device back what it has lost: its configuration, or, while it was
+ * reset, that INTx was masked or unmasked. Ask it again.
+ */
 static void vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = vdev->pdev;
-	bool restore;
+	bool there, busy = false;
 
 	mutex_lock(&vdev->igate);
 	down_write(&vdev->memory_lock);
-	/* It may have been accessible since this was queued */
-	vfio_pci_zap_bars(vdev);
 
 	/* What is under way asks again when it ends; what begins later does, too */
 	down_read(&vdev->quiesce.lock);
-	restore = !vdev->quiesce.quiesced && !vdev->quiesce.lost &&
-		  vfio_config_responds(vdev) && !vfio_config_is_intact(vdev);
+	there = !vdev->quiesce.quiesced && !vdev->quiesce.lost &&
+		vfio_config_responds(vdev);
 	up_read(&vdev->quiesce.lock);
 
 	/* Not waited for: a close of the device waits for this */
-	if (restore && pci_cfg_access_trylock(pdev)) {
-		vfio_config_restore(vdev);
+	if (there)
+		busy = !pci_cfg_access_trylock(pdev);
+	if (there && !busy) {
+		if (!vfio_config_is_intact(vdev)) {
+			/* It may have been accessible since this was queued */
+			vfio_pci_zap_bars(vdev);
+			vfio_config_restore(vdev);
+		} else if (vdev->irq_type == VFIO_PCI_INTX_IRQ_INDEX) {
+			vfio_pci_command_restore(vdev, 0);
+		}
 		pci_cfg_access_unlock(pdev);
 	}
 
 	down_write(&vdev->quiesce.lock);
 	if (!vdev->quiesce.quiesced && !vdev->quiesce.lost) {
 		WRITE_ONCE(vdev->quiesce.absent, !vfio_config_is_intact(vdev));
+		if (vdev->quiesce.absent)
+			vfio_pci_zap_bars(vdev);
 		vfio_pci_ones_drop(vdev);
-		/* It may take long to be ready after a reset */
-		if (vdev->quiesce.absent && vdev->quiesce.tries && vdev->quiesce.tries--)
-			queue_delayed_work(system_freezable_wq,
-					   &vdev->quiesce.restore, HZ);
+		/* It may take long to be ready after a reset; its end does not */
+		if ((vdev->quiesce.absent || busy) && vdev->quiesce.tries &&
+		    vdev->quiesce.tries--)
+			queue_delayed_work(system_freezable_wq, &vdev->quiesce.restore,
+					   busy ? msecs_to_jiffies(10) : HZ);
 	}
 	up_write(&vdev->quiesce.lock);
 	up_write(&vdev->memory_lock);
@@ -157,9 +173,19 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 
 	vfio_pci_zap_bars(vdev);
 	vfio_pci_ones_drop(vdev);
-	if (event == PCI_ACCESS_UNQUIESCE || event == PCI_ACCESS_RECOVERED)
+	if (event == PCI_ACCESS_UNQUIESCE || event == PCI_ACCESS_RECOVERED) {
 		vfio_pci_quiesce_ask(vdev);
+		/* For INTx: what masks it is not kept out of a reset */
+		if (vdev->quiesce.open)
+			mod_delayed_work(system_freezable_wq, &vdev->quiesce.restore, 0);
+	}
 	up_write(&vdev->quiesce.lock);
+
+	/* Who uses registers ends before they stop. An error is no time to wait. */
+	if (event == PCI_ACCESS_QUIESCE) {
+		down_write(&vdev->quiesce.busy);
+		up_write(&vdev->quiesce.busy);
+	}
 
 	wake_up_all(&vdev->quiesce.wait);
 }
@@ -173,6 +199,7 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 void vfio_pci_quiesce_init(struct vfio_pci_core_device *vdev)
 {
 	init_rwsem(&vdev->quiesce.lock);
+	init_rwsem(&vdev->quiesce.busy);
 	init_waitqueue_head(&vdev->quiesce.wait);
 	INIT_DELAYED_WORK(&vdev->quiesce.restore, vfio_pci_quiesce_restore);
 	vdev->quiesce.user.dev = vdev->pdev;
@@ -277,8 +304,9 @@ static int vfio_pci_quiesce_wait(struct vfio_pci_core_device *vdev,
  * vfio_pci_quiesce_turn_on - Turn decode on, for the kernel to reach registers
  * @vdev: the device
  *
- * Waits while the device is quiesced, unless the task is being killed. A reset that
- * begins later asks for the configuration when it ends.
+ * Waits while the device is quiesced. A reset that begins later waits until
+ * vfio_pci_quiesce_turn_back(). As others wait for that, the kernel must not start I/O in
+ * between, to find memory.
  *
  * Context: memory_lock not held; held for write on return. May sleep.
  * Return: COMMAND as it has to be, for vfio_pci_quiesce_turn_back().
@@ -289,19 +317,21 @@ u16 vfio_pci_quiesce_turn_on(struct vfio_pci_core_device *vdev)
 
 	for (;;) {
 		down_write(&vdev->memory_lock);
+		down_read(&vdev->quiesce.busy);
 		down_read(&vdev->quiesce.lock);
-		if (!vfio_pci_must_wait(vdev) || fatal_signal_pending(current))
+		if (!vfio_pci_must_wait(vdev))
 			break;
 		up_read(&vdev->quiesce.lock);
+		up_read(&vdev->quiesce.busy);
 		up_write(&vdev->memory_lock);
-		vfio_pci_quiesce_wait(vdev, TASK_KILLABLE);
+		vfio_pci_quiesce_wait(vdev, TASK_UNINTERRUPTIBLE);
 	}
+	vdev->quiesce.noio = memalloc_noio_save();
 
 	pci_read_config_word(vdev->pdev, PCI_COMMAND, &cmd);
-	/* Amid a reset it says nothing: leave to the reset what it restores */
-	if (vdev->quiesce.quiesced)
-		cmd |= PCI_COMMAND_MEMORY;
-	else if (!(cmd & PCI_COMMAND_MEMORY))
+	/* Amid a recovery it says nothing: leave to that what it restores */
+	cmd |= vdev->quiesce.quiesced ? PCI_COMMAND_MEMORY : 0;
+	if (!(cmd & PCI_COMMAND_MEMORY))
 		pci_write_config_word(vdev->pdev, PCI_COMMAND,
 				      cmd | PCI_COMMAND_MEMORY);
 	up_read(&vdev->quiesce.lock);
@@ -329,6 +359,8 @@ void vfio_pci_quiesce_turn_back(struct vfio_pci_core_device *vdev, u16 was)
 					      cmd & ~PCI_COMMAND_MEMORY);
 	}
 	up_read(&vdev->quiesce.lock);
+	memalloc_noio_restore(vdev->quiesce.noio);
+	up_read(&vdev->quiesce.busy);
 	up_write(&vdev->memory_lock);
 }
 

@@ -322,9 +322,11 @@ static int run_unplug(struct scene *scene, int one)
 	return ret;
 }
 
+/* Not by port_pull(): the kernel may change Slot Control at the same time */
 static int run_pull(struct scene *scene, int one)
 {
-	return port_pull(scene->port_fd) ?: port_wait_off(scene->port_fd);
+	return file_write("/sys/module/pci_gaps/parameters/pull", scene->port) ?:
+	       port_wait_off(scene->port_fd);
 }
 
 static int run_no_vfs(struct scene *scene, int one)

@@ -197,14 +197,14 @@ TEST_F(reset, sysfs_reset_against_decode)
 /* As many as it takes to see on Linux 6.12 that they do: one in some 20 resets */
 #define IRQ_RESETS 200
 
-static int msix_set(struct device *dev, int fd)
+static int irq_trigger(struct device *dev, int index, int fd)
 {
 	struct {
 		struct vfio_irq_set set;
 		int32_t fd;
 	} irq = {
 		.set.argsz = sizeof(irq),
-		.set.index = VFIO_PCI_MSIX_IRQ_INDEX,
+		.set.index = index,
 		.set.count = 1,
 		.set.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
 		.fd = fd,
@@ -217,6 +217,19 @@ static int msix_set(struct device *dev, int fd)
 	return ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &irq) ? -errno : 0;
 }
 
+static int irq_mask(struct device *dev, int index, bool mask)
+{
+	struct vfio_irq_set set = {
+		.argsz = sizeof(set),
+		.index = index,
+		.count = 1,
+		.flags = VFIO_IRQ_SET_DATA_NONE |
+			 (mask ? VFIO_IRQ_SET_ACTION_MASK : VFIO_IRQ_SET_ACTION_UNMASK),
+	};
+
+	return ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &set) ? -errno : 0;
+}
+
 /* It turns decode on for a moment, and off again */
 TEST_F(reset, set_irqs_leaves_decode_off)
 {
@@ -225,12 +238,12 @@ TEST_F(reset, set_irqs_leaves_decode_off)
 
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
-	if (msix_set(&self->dev, fd))
+	if (irq_trigger(&self->dev, VFIO_PCI_MSIX_IRQ_INDEX, fd))
 		SKIP(return, "%s has no MSI-X", bdf);
 	ASSERT_EQ(0, config_read(&self->dev, PCI_COMMAND, 2, &command));
 	EXPECT_EQ(0, command & PCI_COMMAND_MEMORY);
 	EXPECT_SIGBUS(self->map);
-	ASSERT_EQ(0, msix_set(&self->dev, -1));
+	ASSERT_EQ(0, irq_trigger(&self->dev, VFIO_PCI_MSIX_IRQ_INDEX, -1));
 	ASSERT_EQ(0, config_read(&self->dev, PCI_COMMAND, 2, &command));
 	EXPECT_EQ(0, command & PCI_COMMAND_MEMORY);
 	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
@@ -266,7 +279,7 @@ TEST_F(reset, sysfs_reset_against_set_irqs)
 
 	fd = eventfd(0, EFD_CLOEXEC);
 	ASSERT_LE(0, fd);
-	if (msix_set(&self->dev, fd))
+	if (irq_trigger(&self->dev, VFIO_PCI_MSIX_IRQ_INDEX, fd))
 		SKIP(return, "%s has no MSI-X", bdf);
 	calls = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -277,8 +290,8 @@ TEST_F(reset, sysfs_reset_against_set_irqs)
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;; __atomic_add_fetch(calls, 1, __ATOMIC_RELAXED)) {
-			msix_set(&self->dev, -1);
-			msix_set(&self->dev, fd);
+			irq_trigger(&self->dev, VFIO_PCI_MSIX_IRQ_INDEX, -1);
+			irq_trigger(&self->dev, VFIO_PCI_MSIX_IRQ_INDEX, fd);
 		}
 	}
 	for (i = 0; i < IRQ_RESETS && !wrong; i++) {
@@ -304,6 +317,7 @@ TEST_F(reset, sysfs_reset_against_set_irqs)
  * @dev: the device
  * @map: its BAR
  * @resetter: does one reset after another
+ * @pause: after each of them, in microseconds; a thousand if it is 0
  * @reset: how: returns 0, or a negative errno
  * @error: the first error that it got
  * @resetting: a reset is under way; atomic
@@ -317,6 +331,7 @@ static struct threads {
 	struct device *dev;
 	void *map;
 	pthread_t resetter;
+	unsigned int pause;
 	int (*reset)(struct device *dev);
 	int error;
 	bool resetting;
@@ -356,7 +371,7 @@ static void *reset_loop(void *arg)
 		if (ret && !threads.error)
 			threads.error = ret;
 		/* Let others see that, and the device as it is between resets */
-		usleep(1000);
+		usleep(threads.pause ?: 1000);
 		munmap(fresh, getpagesize());
 	}
 	return NULL;
@@ -591,21 +606,25 @@ TEST_F(wait, populating_waits)
 	EXPECT_EQ(0, failed) TH_LOG("populating failed: errno %d", error);
 }
 
-/*
- * SET_IRQS waits until a reset by others is over, but no longer when its task is killed.
- * Then it leaves COMMAND to the reset.
- */
-TEST_F(reset, set_irqs_killed_amid_sysfs_reset)
+/* SET_IRQS waits until a reset by others is over, and leaves COMMAND to the reset */
+TEST_F(reset, set_irqs_waits_for_sysfs_reset)
 {
-	int fd = eventfd(0, EFD_CLOEXEC), killed = 0, status;
+	int fd = eventfd(0, EFD_CLOEXEC), waits = 0, resets, status;
 	uint16_t hardware;
-	bool waits;
 	pid_t pid;
 
 	ASSERT_LE(0, fd);
-	if (msix_set(&self->dev, fd))
+	if (irq_trigger(&self->dev, VFIO_PCI_MSIX_IRQ_INDEX, fd))
 		SKIP(return, "%s has no MSI-X", bdf);
 	ASSERT_EQ(0, config_write(&self->dev, PCI_COMMAND, 2, COMMAND_MASK));
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;) {
+			irq_trigger(&self->dev, VFIO_PCI_MSIX_IRQ_INDEX, -1);
+			irq_trigger(&self->dev, VFIO_PCI_MSIX_IRQ_INDEX, fd);
+		}
+	}
 
 	threads = (struct threads){
 		.dev = &self->dev,
@@ -614,27 +633,64 @@ TEST_F(reset, set_irqs_killed_amid_sysfs_reset)
 	};
 	threads_start(_metadata, false);
 	while (LOAD(resets) < RESETS) {
-		pid = fork();
-		if (!pid) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			for (;;) {
-				msix_set(&self->dev, -1);
-				msix_set(&self->dev, fd);
-			}
-		}
-		do
-			waits = LOAD(resetting) && task_sleeps(pid);
-		while (!waits && LOAD(resets) < RESETS);
-		kill(pid, SIGKILL);
-		ASSERT_EQ(pid, waitpid(pid, &status, 0));
-		/* Is it still the reset for which it waited? */
-		killed += waits && LOAD(resetting);
+		resets = LOAD(resets);
+		if (!LOAD(resetting) || !task_sleeps(pid))
+			continue;
+		/* Is it still asleep in the same reset, some time later? */
+		usleep(10000);
+		waits += LOAD(resetting) && task_sleeps(pid) && LOAD(resets) == resets;
+		while (LOAD(resets) == resets)
+			sched_yield();
 	}
 	threads_end(_metadata);
-	TH_LOG("%d tasks were killed in resets", killed);
-	EXPECT_LT(RESETS / 2, killed);
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	TH_LOG("it waited in %d resets of %d", waits, RESETS);
+	EXPECT_LT(RESETS / 2, waits);
 	EXPECT_EQ(0, command_read(bdf, &hardware));
 	EXPECT_EQ(COMMAND_MASK, hardware & COMMAND_MASK);
+	close(fd);
+}
+
+static bool is_masked(void)
+{
+	uint16_t hardware = 0;
+
+	return !command_read(bdf, &hardware) && hardware & PCI_COMMAND_INTX_DISABLE;
+}
+
+/* What masks INTx, or unmasks it, waits for no reset. It is masked so afterwards */
+TEST_F(reset, intx_masked_amid_sysfs_reset)
+{
+	int fd = eventfd(0, EFD_CLOEXEC), resets, wrong = 0, i;
+	bool mask = false;
+
+	ASSERT_LE(0, fd);
+	if (irq_trigger(&self->dev, VFIO_PCI_INTX_IRQ_INDEX, fd))
+		SKIP(return, "%s has no INTx", bdf);
+	threads = (struct threads){
+		.dev = &self->dev,
+		.reset = reset_by_sysfs,
+		.map = self->map,
+		.pause = 100000,
+	};
+	threads_start(_metadata, false);
+	for (resets = 0; resets < RESETS; resets++) {
+		while (!LOAD(resetting) && LOAD(resets) == resets)
+			sched_yield();
+		/* The PCI core has saved what it is going to restore */
+		usleep(20000);
+		mask = !mask;
+		EXPECT_EQ(0, irq_mask(&self->dev, VFIO_PCI_INTX_IRQ_INDEX, mask));
+		while (LOAD(resets) == resets)
+			sched_yield();
+		/* The driver may have to set it right, a moment later */
+		for (i = 0; i < 50 && is_masked() != mask; i++)
+			usleep(1000);
+		wrong += is_masked() != mask;
+	}
+	threads_end(_metadata);
+	EXPECT_EQ(0, wrong) TH_LOG("wrong after %d resets of %d", wrong, RESETS);
 	close(fd);
 }
 

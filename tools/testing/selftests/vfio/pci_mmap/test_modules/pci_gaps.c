@@ -18,10 +18,15 @@
  * configuration space reads as ones, and what is written to it is lost, until 'none'
  * is written.
  *
+ * pull=ADDRESS, to be written at any time, takes out what a port of QEMU has in its slot.
+ * QEMU does so once the slot has no power. All CPUs stop meanwhile: nobody sees the slot
+ * without power, and whoever is about to change Slot Control finds it as it was.
+ *
  * Stays loaded: nobody can tell when the last access through it has ended.
  */
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/stop_machine.h>
 #include <linux/string.h>
 
 #define AF_POS 0xf0
@@ -214,6 +219,34 @@ static int set_dead(const char *val, const struct kernel_param *kp)
 static const struct kernel_param_ops dead_param_ops = { .set = set_dead };
 module_param_cb(dead, &dead_param_ops, NULL, 0200);
 MODULE_PARM_DESC(dead, "Device that dies of its next FLR");
+
+static int pull_out(void *data)
+{
+	struct pci_dev *port = data;
+	u16 control, off;
+
+	pcie_capability_read_word(port, PCI_EXP_SLTCTL, &control);
+	off = control & ~PCI_EXP_SLTCTL_HPIE;
+	off |= PCI_EXP_SLTCTL_PWR_OFF | PCI_EXP_SLTCTL_PWR_IND_OFF;
+	pcie_capability_write_word(port, PCI_EXP_SLTCTL, off);
+	return pcie_capability_write_word(port, PCI_EXP_SLTCTL, control);
+}
+
+static int set_pull(const char *val, const struct kernel_param *kp)
+{
+	struct pci_dev *port = find(val);
+	int ret;
+
+	if (!port)
+		return -ENODEV;
+	ret = stop_machine(pull_out, port, NULL);
+	pci_dev_put(port);
+	return ret;
+}
+
+static const struct kernel_param_ops pull_param_ops = { .set = set_pull };
+module_param_cb(pull, &pull_param_ops, NULL, 0200);
+MODULE_PARM_DESC(pull, "Port of QEMU whose slot loses what is in it");
 
 static int __init pci_gaps_init(void)
 {

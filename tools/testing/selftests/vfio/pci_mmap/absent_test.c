@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A device that does not respond when it is opened
+ *
+ * Needs pci_gaps.ko, which has the FLR take its configuration space away that comes with
+ * the open.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+
+#include "harness.h"
+#include "access.h"
+#include "device.h"
+#include "sysfs.h"
+
+#define DEAD "/sys/module/pci_gaps/parameters/dead"
+
+static const char *bdf;
+
+FIXTURE(absent)
+{
+	struct device dev;
+	void *map;
+};
+
+FIXTURE_SETUP(absent)
+{
+	int ret;
+
+	ASSERT_EQ(0, file_write(DEAD, bdf))
+		TH_LOG("%s cannot be made to die: load pci_gaps.ko", bdf);
+	ret = device_open(&self->dev, bdf, -1, -1);
+	ASSERT_EQ(0, file_write(DEAD, "none"));
+	ASSERT_EQ(0, ret);
+	self->map = device_map(&self->dev, getpagesize(), 0);
+	ASSERT_NE(MAP_FAILED, self->map);
+}
+
+FIXTURE_TEARDOWN(absent)
+{
+	device_close(&self->dev);
+}
+
+static int config_look(uint32_t config[PCI_STD_HEADER_SIZEOF / 4])
+{
+	char path[128];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", bdf);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = pread(fd, config, PCI_STD_HEADER_SIZEOF, 0);
+	close(fd);
+	return n == PCI_STD_HEADER_SIZEOF ? 0 : -EIO;
+}
+
+/* When it comes back, nobody writes to it what was read of a device that was not there */
+TEST_F(absent, is_left_alone)
+{
+	uint32_t before[PCI_STD_HEADER_SIZEOF / 4], after[PCI_STD_HEADER_SIZEOF / 4];
+	int i;
+
+	ASSERT_EQ(0, config_look(before));
+	sleep(3);
+	ASSERT_EQ(0, config_look(after));
+	for (i = 0; i < PCI_STD_HEADER_SIZEOF / 4; i++)
+		EXPECT_EQ(before[i], after[i]) TH_LOG("at 0x%x", 4 * i);
+}
+
+TEST_F(absent, reads_ones)
+{
+	sleep(3);
+	EXPECT_ONES(self->map);
+}
+
+TEST_F(absent, answers_when_opened_anew)
+{
+	uint32_t value;
+
+	munmap(self->map, getpagesize());
+	device_close(&self->dev);
+	ASSERT_EQ(0, device_open(&self->dev, bdf, -1, -1));
+	self->map = device_map(&self->dev, getpagesize(), 0);
+	ASSERT_NE(MAP_FAILED, self->map);
+	ASSERT_EQ(0, try_read(self->map, &value));
+	EXPECT_NE(ALL_ONES, value);
+}
+
+int main(int argc, char **argv)
+{
+	device_arguments(&argc, argv, &bdf, 1);
+	return test_harness_run(argc, argv);
+}
