@@ -97,11 +97,9 @@ struct vfio_pci_ones {
  * @lost: an error froze the device, or it was pulled out; covered by @lock
  * @absent: it did not respond, or had lost its configuration, when last asked; covered
  *	    by @lock
- * @busy: held for read while the kernel itself uses registers, from
- *	  vfio_pci_quiesce_turn_on() on; taken inside
- *	  &vfio_pci_core_device.memory_lock, outside @lock
- * @noio: for memalloc_noio_restore(), while @busy is held
- * @wait: for the device to be quiesced no more, or to be lost
+ * @busy: the kernel itself uses registers, from vfio_pci_quiesce_turn_on() on; set
+ *	  with @lock and &vfio_pci_core_device.memory_lock held
+ * @wait: for the device to be quiesced no more, or to be lost, or for @busy to end
  * @restore: gives a device back what a reset has cost it, or asks it again
  * @tries: how often; covered by @lock
  * @lost_again: an error came after a reset through VFIO began; covered by @lock
@@ -113,8 +111,7 @@ struct vfio_pci_quiesce {
 	bool			open;
 	bool			lost;
 	bool			absent;
-	struct rw_semaphore	busy;
-	unsigned int		noio;
+	bool			busy;
 	wait_queue_head_t	wait;
 	struct delayed_work	restore;
 	unsigned int		tries;

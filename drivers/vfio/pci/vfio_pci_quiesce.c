@@ -23,8 +23,9 @@
  * never wait for the PCI core nor for user space, and allocate nothing; the exception is
  * the mapping of a ROM, which starts no I/O to do so.
  *
- * Where the kernel reaches registers for longer, and allocates, it holds quiesce.busy for
- * read, and the announcement of a reset waits for that: vfio_pci_quiesce_turn_on().
+ * Where the kernel reaches registers for longer, and allocates, it says so by
+ * quiesce.busy, and the announcement of a reset waits for that, if not for long: some of
+ * what is done then, to free an interrupt, may wait for user space.
  *
  * quiesce.lock covers @quiesced, @open, @lost and @absent. @quiesced outlasts what
  * pci_is_quiesced() says: the device is asked before anybody gets at it again.
@@ -35,7 +36,6 @@
 #include <linux/pci.h>
 #include <linux/pm_runtime.h>
 #include <linux/rwsem.h>
-#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/workqueue.h>
 
@@ -49,6 +49,9 @@ static bool vfio_pci_offline(struct pci_dev *pdev)
 {
 	return pci_channel_offline(pdev) || pci_channel_offline(pci_physfn(pdev));
 }
+
+/* How long a reset waits for who uses registers, in jiffies: as on the base after that */
+#define VFIO_PCI_QUIESCE_BUSY	HZ
 
 /* How often an absent device is asked again, once a second: as long as a reset may take */
 #define VFIO_PCI_QUIESCE_TRIES	60
@@ -99,7 +102,12 @@ static void vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 	struct pci_dev *pdev = vdev->pdev;
 	bool there, busy = false;
 
-	mutex_lock(&vdev->igate);
+	/* Who holds it may wait for user space, and others wait for this: come again */
+	if (!mutex_trylock(&vdev->igate)) {
+		queue_delayed_work(system_freezable_wq, &vdev->quiesce.restore,
+				   msecs_to_jiffies(10));
+		return;
+	}
 	down_write(&vdev->memory_lock);
 
 	/* What is under way asks again when it ends; what begins later does, too */
@@ -181,13 +189,12 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 	}
 	up_write(&vdev->quiesce.lock);
 
-	/* Who uses registers ends before they stop. An error is no time to wait. */
-	if (event == PCI_ACCESS_QUIESCE) {
-		down_write(&vdev->quiesce.busy);
-		up_write(&vdev->quiesce.busy);
-	}
-
 	wake_up_all(&vdev->quiesce.wait);
+
+	/* Who uses registers ends before they stop. An error is no time to wait. */
+	if (event == PCI_ACCESS_QUIESCE)
+		wait_event_timeout(vdev->quiesce.wait, !READ_ONCE(vdev->quiesce.busy),
+				   VFIO_PCI_QUIESCE_BUSY);
 }
 
 /**
@@ -199,7 +206,6 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 void vfio_pci_quiesce_init(struct vfio_pci_core_device *vdev)
 {
 	init_rwsem(&vdev->quiesce.lock);
-	init_rwsem(&vdev->quiesce.busy);
 	init_waitqueue_head(&vdev->quiesce.wait);
 	INIT_DELAYED_WORK(&vdev->quiesce.restore, vfio_pci_quiesce_restore);
 	vdev->quiesce.user.dev = vdev->pdev;
@@ -305,8 +311,7 @@ static int vfio_pci_quiesce_wait(struct vfio_pci_core_device *vdev,
  * @vdev: the device
  *
  * Waits while the device is quiesced. A reset that begins later waits until
- * vfio_pci_quiesce_turn_back(). As others wait for that, the kernel must not start I/O in
- * between, to find memory.
+ * vfio_pci_quiesce_turn_back(), for up to a second.
  *
  * Context: memory_lock not held; held for write on return. May sleep.
  * Return: COMMAND as it has to be, for vfio_pci_quiesce_turn_back().
@@ -317,16 +322,14 @@ u16 vfio_pci_quiesce_turn_on(struct vfio_pci_core_device *vdev)
 
 	for (;;) {
 		down_write(&vdev->memory_lock);
-		down_read(&vdev->quiesce.busy);
 		down_read(&vdev->quiesce.lock);
 		if (!vfio_pci_must_wait(vdev))
 			break;
 		up_read(&vdev->quiesce.lock);
-		up_read(&vdev->quiesce.busy);
 		up_write(&vdev->memory_lock);
 		vfio_pci_quiesce_wait(vdev, TASK_UNINTERRUPTIBLE);
 	}
-	vdev->quiesce.noio = memalloc_noio_save();
+	WRITE_ONCE(vdev->quiesce.busy, true);
 
 	pci_read_config_word(vdev->pdev, PCI_COMMAND, &cmd);
 	/* Amid a recovery it says nothing: leave to that what it restores */
@@ -358,10 +361,10 @@ void vfio_pci_quiesce_turn_back(struct vfio_pci_core_device *vdev, u16 was)
 			pci_write_config_word(vdev->pdev, PCI_COMMAND,
 					      cmd & ~PCI_COMMAND_MEMORY);
 	}
+	WRITE_ONCE(vdev->quiesce.busy, false);
 	up_read(&vdev->quiesce.lock);
-	memalloc_noio_restore(vdev->quiesce.noio);
-	up_read(&vdev->quiesce.busy);
 	up_write(&vdev->memory_lock);
+	wake_up_all(&vdev->quiesce.wait);
 }
 
 /* Both locks held for read: keep them if the device answers */

@@ -3,6 +3,7 @@
  * Mappings across resets and low power, and who waits for a reset meanwhile
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -15,10 +16,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/pci_regs.h>
+#include <linux/userfaultfd.h>
 #include <linux/vfio.h>
 
 #include "harness.h"
@@ -692,6 +695,85 @@ TEST_F(reset, intx_masked_amid_sysfs_reset)
 	threads_end(_metadata);
 	EXPECT_EQ(0, wrong) TH_LOG("wrong after %d resets of %d", wrong, RESETS);
 	close(fd);
+}
+
+/* The number of an interrupt of the device, or -1 */
+static int find_irq(void)
+{
+	char path[128];
+	struct dirent *entry;
+	int irq = -1;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/msi_irqs", bdf);
+	dir = opendir(path);
+	while (dir && irq < 0 && (entry = readdir(dir)))
+		sscanf(entry->d_name, "%d", &irq);
+	if (dir)
+		closedir(dir);
+	return irq;
+}
+
+static struct stuck {
+	int proc;	/* a file of the interrupt */
+	void *page;	/* that nobody gives to who touches it */
+} stuck;
+
+static void *read_irq(void *arg)
+{
+	return (void *)read(stuck.proc, stuck.page, 64);
+}
+
+static void *free_irq(void *arg)
+{
+	irq_trigger(arg, VFIO_PCI_MSIX_IRQ_INDEX, -1);
+	return NULL;
+}
+
+/*
+ * Who frees an interrupt waits for readers of its files in /proc, and they for what is
+ * behind their buffer. The reset does not, however it waits for who frees the interrupt.
+ */
+TEST_F(reset, sysfs_reset_ends_while_irq_is_read)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct uffdio_zeropage zero = {};
+	int fd = eventfd(0, EFD_CLOEXEC), uffd;
+	pthread_t reader, freer;
+	char path[64];
+
+	ASSERT_LE(0, fd);
+	if (irq_trigger(&self->dev, VFIO_PCI_MSIX_IRQ_INDEX, fd))
+		SKIP(return, "%s has no MSI-X", bdf);
+	uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	if (uffd < 0)
+		SKIP(return, "the kernel has no userfaultfd(): errno %d", errno);
+	snprintf(path, sizeof(path), "/proc/irq/%d/spurious", find_irq());
+	stuck.proc = open(path, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, stuck.proc);
+	stuck.page = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, stuck.page);
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_API, &api));
+	range.range.start = (uintptr_t)stuck.page;
+	range.range.len = getpagesize();
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_REGISTER, &range));
+
+	ASSERT_EQ(0, pthread_create(&reader, NULL, read_irq, NULL));
+	usleep(100000);
+	ASSERT_EQ(0, pthread_create(&freer, NULL, free_irq, &self->dev));
+	usleep(100000);
+	EXPECT_EQ(0, sysfs_write(bdf, "reset", "1"));
+
+	zero.range = range.range;
+	EXPECT_EQ(0, ioctl(uffd, UFFDIO_ZEROPAGE, &zero));
+	pthread_join(reader, NULL);
+	pthread_join(freer, NULL);
+	close(uffd);
+	close(stuck.proc);
+	close(fd);
+	EXPECT_WORD();
 }
 
 int main(int argc, char **argv)
