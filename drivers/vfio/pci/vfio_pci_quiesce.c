@@ -95,20 +95,20 @@ static void vfio_pci_quiesce_ask(struct vfio_pci_core_device *vdev)
 
 /*
  * Give an active device back what it has lost: its configuration, or, while it was
- * reset, that INTx was masked or unmasked. Ask it again.
+ * reset, that INTx was masked or unmasked. Ask it again. Returns true if somebody is in
+ * the way: who holds a lock may wait for user space, and others wait for this.
  */
-static void vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
+static bool vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = vdev->pdev;
-	bool there, busy = false;
+	bool there, busy;
 
-	/* Who holds it may wait for user space, and others wait for this: come again */
-	if (!mutex_trylock(&vdev->igate)) {
-		queue_delayed_work(system_freezable_wq, &vdev->quiesce.restore,
-				   msecs_to_jiffies(10));
-		return;
+	if (!mutex_trylock(&vdev->igate))
+		return true;
+	if (!down_write_trylock(&vdev->memory_lock)) {
+		mutex_unlock(&vdev->igate);
+		return true;
 	}
-	down_write(&vdev->memory_lock);
 
 	/* What is under way asks again when it ends; what begins later does, too */
 	down_read(&vdev->quiesce.lock);
@@ -116,9 +116,7 @@ static void vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 		vfio_config_responds(vdev);
 	up_read(&vdev->quiesce.lock);
 
-	/* Not waited for: a close of the device waits for this */
-	if (there)
-		busy = !pci_cfg_access_trylock(pdev);
+	busy = there && !pci_cfg_access_trylock(pdev);
 	if (there && !busy) {
 		if (!vfio_config_is_intact(vdev)) {
 			/* It may have been accessible since this was queued */
@@ -136,15 +134,16 @@ static void vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 		if (vdev->quiesce.absent)
 			vfio_pci_zap_bars(vdev);
 		vfio_pci_ones_drop(vdev);
-		/* It may take long to be ready after a reset; its end does not */
-		if ((vdev->quiesce.absent || busy) && vdev->quiesce.tries &&
+		/* It may take long to be ready after a reset */
+		if (vdev->quiesce.absent && !busy && vdev->quiesce.tries &&
 		    vdev->quiesce.tries--)
-			queue_delayed_work(system_freezable_wq, &vdev->quiesce.restore,
-					   busy ? msecs_to_jiffies(10) : HZ);
+			queue_delayed_work(system_freezable_wq,
+					   &vdev->quiesce.restore, HZ);
 	}
 	up_write(&vdev->quiesce.lock);
 	up_write(&vdev->memory_lock);
 	mutex_unlock(&vdev->igate);
+	return busy;
 }
 
 static void vfio_pci_quiesce_restore(struct work_struct *work)
@@ -157,8 +156,9 @@ static void vfio_pci_quiesce_restore(struct work_struct *work)
 	/* A suspended one is asked again when it is resumed */
 	pm_runtime_get_noresume(dev);
 	pm_runtime_barrier(dev);
-	if (!pm_runtime_status_suspended(dev))
-		vfio_pci_quiesce_restore_active(vdev);
+	if (!pm_runtime_status_suspended(dev) && vfio_pci_quiesce_restore_active(vdev))
+		mod_delayed_work(system_freezable_wq, &vdev->quiesce.restore,
+				 msecs_to_jiffies(10));
 	pm_runtime_put(dev);
 }
 
@@ -168,8 +168,10 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 {
 	struct vfio_pci_core_device *vdev =
 		container_of(user, struct vfio_pci_core_device, quiesce.user);
+	bool was_quiesced;
 
 	down_write(&vdev->quiesce.lock);
+	was_quiesced = vdev->quiesce.quiesced;
 	WRITE_ONCE(vdev->quiesce.quiesced, pci_is_quiesced(vdev->pdev));
 	if (event == PCI_ACCESS_LOST) {
 		WRITE_ONCE(vdev->quiesce.lost, true);
@@ -192,7 +194,7 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 	wake_up_all(&vdev->quiesce.wait);
 
 	/* Who uses registers ends before they stop. An error is no time to wait. */
-	if (event == PCI_ACCESS_QUIESCE)
+	if (event == PCI_ACCESS_QUIESCE && !was_quiesced)
 		wait_event_timeout(vdev->quiesce.wait, !READ_ONCE(vdev->quiesce.busy),
 				   VFIO_PCI_QUIESCE_BUSY);
 }
