@@ -99,6 +99,7 @@ struct vfio_pci_ones {
  *	    by @lock
  * @busy: the kernel itself uses registers, from vfio_pci_quiesce_turn_on() on; set
  *	  with @lock and &vfio_pci_core_device.memory_lock held
+ * @waited: a reset has waited for @busy since the device was quiesced
  * @wait: for the device to be quiesced no more, or to be lost, or for @busy to end
  * @restore: gives a device back what a reset has cost it, or asks it again
  * @tries: how often; covered by @lock
@@ -112,6 +113,7 @@ struct vfio_pci_quiesce {
 	bool			lost;
 	bool			absent;
 	bool			busy;
+	bool			waited;
 	wait_queue_head_t	wait;
 	struct delayed_work	restore;
 	unsigned int		tries;

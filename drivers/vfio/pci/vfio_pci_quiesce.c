@@ -32,6 +32,7 @@
  */
 
 #include <linux/file.h>
+#include <linux/iopoll.h>
 #include <linux/mm.h>
 #include <linux/pci.h>
 #include <linux/pm_runtime.h>
@@ -95,29 +96,28 @@ static void vfio_pci_quiesce_ask(struct vfio_pci_core_device *vdev)
 
 /*
  * Give an active device back what it has lost: its configuration, or, while it was
- * reset, that INTx was masked or unmasked. Ask it again. Returns true if somebody is in
- * the way: who holds a lock may wait for user space, and others wait for this.
+ * reset, that INTx was masked or unmasked. Ask it again. Who holds a lock may wait for
+ * user space: none but a close waits for this, when no user is left.
  */
-static bool vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
+static void vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = vdev->pdev;
-	bool there, busy;
+	bool there, locked;
 
-	if (!mutex_trylock(&vdev->igate))
-		return true;
-	if (!down_write_trylock(&vdev->memory_lock)) {
-		mutex_unlock(&vdev->igate);
-		return true;
-	}
+	mutex_lock(&vdev->igate);
+	down_write(&vdev->memory_lock);
 
 	/* What is under way asks again when it ends; what begins later does, too */
 	down_read(&vdev->quiesce.lock);
 	there = !vdev->quiesce.quiesced && !vdev->quiesce.lost &&
 		vfio_config_responds(vdev);
+	/* A PF announces a reset itself when it restores its VFs */
+	WRITE_ONCE(vdev->quiesce.busy, there && !pdev->is_physfn);
 	up_read(&vdev->quiesce.lock);
 
-	busy = there && !pci_cfg_access_trylock(pdev);
-	if (there && !busy) {
+	/* A reset has it and may go on after it is announced to be over */
+	locked = there && pci_cfg_access_trylock(pdev);
+	if (locked) {
 		if (!vfio_config_is_intact(vdev)) {
 			/* It may have been accessible since this was queued */
 			vfio_pci_zap_bars(vdev);
@@ -127,6 +127,8 @@ static bool vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 		}
 		pci_cfg_access_unlock(pdev);
 	}
+	WRITE_ONCE(vdev->quiesce.busy, false);
+	wake_up_all(&vdev->quiesce.wait);
 
 	down_write(&vdev->quiesce.lock);
 	if (!vdev->quiesce.quiesced && !vdev->quiesce.lost) {
@@ -135,15 +137,17 @@ static bool vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 			vfio_pci_zap_bars(vdev);
 		vfio_pci_ones_drop(vdev);
 		/* It may take long to be ready after a reset */
-		if (vdev->quiesce.absent && !busy && vdev->quiesce.tries &&
-		    vdev->quiesce.tries--)
+		if (there && !locked)
+			queue_delayed_work(system_freezable_wq, &vdev->quiesce.restore,
+					   msecs_to_jiffies(10));
+		else if (vdev->quiesce.absent && vdev->quiesce.tries &&
+			 vdev->quiesce.tries--)
 			queue_delayed_work(system_freezable_wq,
 					   &vdev->quiesce.restore, HZ);
 	}
 	up_write(&vdev->quiesce.lock);
 	up_write(&vdev->memory_lock);
 	mutex_unlock(&vdev->igate);
-	return busy;
 }
 
 static void vfio_pci_quiesce_restore(struct work_struct *work)
@@ -156,9 +160,8 @@ static void vfio_pci_quiesce_restore(struct work_struct *work)
 	/* A suspended one is asked again when it is resumed */
 	pm_runtime_get_noresume(dev);
 	pm_runtime_barrier(dev);
-	if (!pm_runtime_status_suspended(dev) && vfio_pci_quiesce_restore_active(vdev))
-		mod_delayed_work(system_freezable_wq, &vdev->quiesce.restore,
-				 msecs_to_jiffies(10));
+	if (!pm_runtime_status_suspended(dev))
+		vfio_pci_quiesce_restore_active(vdev);
 	pm_runtime_put(dev);
 }
 
@@ -168,10 +171,8 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 {
 	struct vfio_pci_core_device *vdev =
 		container_of(user, struct vfio_pci_core_device, quiesce.user);
-	bool was_quiesced;
 
 	down_write(&vdev->quiesce.lock);
-	was_quiesced = vdev->quiesce.quiesced;
 	WRITE_ONCE(vdev->quiesce.quiesced, pci_is_quiesced(vdev->pdev));
 	if (event == PCI_ACCESS_LOST) {
 		WRITE_ONCE(vdev->quiesce.lost, true);
@@ -180,6 +181,9 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 		WRITE_ONCE(vdev->quiesce.lost, false);
 		vdev->quiesce.lost_again = false;
 	}
+
+	if (!vdev->quiesce.quiesced)
+		WRITE_ONCE(vdev->quiesce.waited, false);
 
 	vfio_pci_zap_bars(vdev);
 	vfio_pci_ones_drop(vdev);
@@ -194,9 +198,11 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 	wake_up_all(&vdev->quiesce.wait);
 
 	/* Who uses registers ends before they stop. An error is no time to wait. */
-	if (event == PCI_ACCESS_QUIESCE && !was_quiesced)
+	if (event == PCI_ACCESS_QUIESCE && !READ_ONCE(vdev->quiesce.waited)) {
 		wait_event_timeout(vdev->quiesce.wait, !READ_ONCE(vdev->quiesce.busy),
 				   VFIO_PCI_QUIESCE_BUSY);
+		WRITE_ONCE(vdev->quiesce.waited, true);
+	}
 }
 
 /**
@@ -273,6 +279,25 @@ void vfio_pci_quiesce_was_reset(struct vfio_pci_core_device *vdev)
 		   vfio_pci_disconnected(vdev->pdev));
 	WRITE_ONCE(vdev->quiesce.absent, true);
 	up_write(&vdev->quiesce.lock);
+}
+
+/**
+ * vfio_pci_quiesce_trylock_memory - Take memory_lock for write if no user has it
+ * @vdev: the device
+ *
+ * The restore work is no user, and has it for a moment only: unless it waits for a user.
+ *
+ * Context: May sleep, for a tenth of a second at most.
+ * Return: true with memory_lock held for write.
+ */
+bool vfio_pci_quiesce_trylock_memory(struct vfio_pci_core_device *vdev)
+{
+	bool locked = down_write_trylock(&vdev->memory_lock);
+
+	if (!locked && work_busy(&vdev->quiesce.restore.work))
+		read_poll_timeout(down_write_trylock, locked, locked, USEC_PER_MSEC,
+				  100 * USEC_PER_MSEC, true, &vdev->memory_lock);
+	return locked;
 }
 
 /**

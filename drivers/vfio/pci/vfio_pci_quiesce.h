@@ -16,6 +16,7 @@ void vfio_pci_quiesce_open(struct vfio_pci_core_device *vdev);
 void vfio_pci_quiesce_close(struct vfio_pci_core_device *vdev);
 void vfio_pci_quiesce_begin_reset(struct vfio_pci_core_device *vdev);
 void vfio_pci_quiesce_was_reset(struct vfio_pci_core_device *vdev);
+bool vfio_pci_quiesce_trylock_memory(struct vfio_pci_core_device *vdev);
 void vfio_pci_ask_and_up_write_memory_lock(struct vfio_pci_core_device *vdev);
 u16 vfio_pci_quiesce_turn_on(struct vfio_pci_core_device *vdev);
 void vfio_pci_quiesce_turn_back(struct vfio_pci_core_device *vdev, u16 was);
