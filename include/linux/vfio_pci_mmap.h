@@ -97,9 +97,10 @@ struct vfio_pci_ones {
  * @lost: an error froze the device, or it was pulled out; covered by @lock
  * @absent: it did not respond, or had lost its configuration, when last asked; covered
  *	    by @lock
- * @busy: the kernel itself uses registers, from vfio_pci_quiesce_turn_on() on; set
- *	  with @lock and &vfio_pci_core_device.memory_lock held
- * @waited: a reset has waited for @busy since the device was quiesced
+ * @busy: the kernel itself uses registers, to restore the device or from
+ *	  vfio_pci_quiesce_turn_on() on; set with @lock held for read, covered by
+ *	  &vfio_pci_core_device.memory_lock. A reset looks at it without
+ * @waited: a reset has waited for @busy since the device was quiesced; a hint
  * @wait: for the device to be quiesced no more, or to be lost, or for @busy to end
  * @restore: gives a device back what a reset has cost it, or asks it again
  * @tries: how often; covered by @lock

@@ -7,8 +7,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -61,30 +59,15 @@ FIXTURE_TEARDOWN(absent)
 	device_close(&self->dev);
 }
 
-static int config_look(uint32_t config[PCI_STD_HEADER_SIZEOF / 4])
-{
-	char path[128];
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", bdf);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = pread(fd, config, PCI_STD_HEADER_SIZEOF, 0);
-	close(fd);
-	return n == PCI_STD_HEADER_SIZEOF ? 0 : -EIO;
-}
-
 /* When it comes back, nobody writes to it what was read of a device that was not there */
 TEST_F(absent, is_left_alone)
 {
 	uint32_t before[PCI_STD_HEADER_SIZEOF / 4], after[PCI_STD_HEADER_SIZEOF / 4];
 	int i;
 
-	ASSERT_EQ(0, config_look(before));
+	ASSERT_EQ(0, sysfs_config_read(bdf, 0, before, sizeof(before)));
 	sleep(3);
-	ASSERT_EQ(0, config_look(after));
+	ASSERT_EQ(0, sysfs_config_read(bdf, 0, after, sizeof(after)));
 	for (i = 0; i < PCI_STD_HEADER_SIZEOF / 4; i++)
 		EXPECT_EQ(before[i], after[i]) TH_LOG("at 0x%x", 4 * i);
 }

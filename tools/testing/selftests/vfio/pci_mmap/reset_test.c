@@ -257,19 +257,9 @@ TEST_F(reset, set_irqs_leaves_decode_off)
 /* What may differ in hardware from what user space has written */
 #define COMMAND_MASK (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER)
 
-static int command_read(const char *bdf, uint16_t *value)
+static int command_read(uint16_t *value)
 {
-	char path[128];
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", bdf);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = pread(fd, value, sizeof(*value), PCI_COMMAND);
-	close(fd);
-	return n == sizeof(*value) ? 0 : -EIO;
+	return sysfs_config_read(bdf, PCI_COMMAND, value, sizeof(*value));
 }
 
 /* What turns decode on for a moment keeps out of a reset, which restores it */
@@ -300,7 +290,7 @@ TEST_F(reset, sysfs_reset_against_set_irqs)
 	for (i = 0; i < IRQ_RESETS && !wrong; i++) {
 		EXPECT_EQ(0, sysfs_write(bdf, "reset", "1"));
 		usleep(3000);
-		EXPECT_EQ(0, command_read(bdf, &hardware));
+		EXPECT_EQ(0, command_read(&hardware));
 		EXPECT_EQ(0, config_read(&self->dev, PCI_COMMAND, 2, &user));
 		wrong = (hardware ^ user) & COMMAND_MASK;
 	}
@@ -650,7 +640,7 @@ TEST_F(reset, set_irqs_waits_for_sysfs_reset)
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	TH_LOG("it waited in %d resets of %d", waits, RESETS);
 	EXPECT_LT(RESETS / 2, waits);
-	EXPECT_EQ(0, command_read(bdf, &hardware));
+	EXPECT_EQ(0, command_read(&hardware));
 	EXPECT_EQ(COMMAND_MASK, hardware & COMMAND_MASK);
 	close(fd);
 }
@@ -659,7 +649,7 @@ static bool is_masked(void)
 {
 	uint16_t hardware = 0;
 
-	return !command_read(bdf, &hardware) && hardware & PCI_COMMAND_INTX_DISABLE;
+	return !command_read(&hardware) && hardware & PCI_COMMAND_INTX_DISABLE;
 }
 
 /* What masks INTx, or unmasks it, waits for no reset. It is masked so afterwards */

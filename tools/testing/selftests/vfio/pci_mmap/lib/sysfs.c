@@ -36,6 +36,21 @@ int sysfs_write(const char *bdf, const char *file, const char *text)
 	return file_write(path, text);
 }
 
+int sysfs_config_read(const char *bdf, off_t pos, void *buffer, size_t size)
+{
+	char path[PATH_MAX];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", bdf);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = pread(fd, buffer, size, pos);
+	close(fd);
+	return n == (ssize_t)size ? 0 : -EIO;
+}
+
 int wait_readable(int fd)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLIN };

@@ -8,12 +8,16 @@
 #ifndef PCI_MMAP_SYSFS_H
 #define PCI_MMAP_SYSFS_H
 
+#include <sys/types.h>
+
 /* How long to wait for what has to come, in seconds */
 #define PATIENCE 30
 
 /* Write a file, or one of the device @bdf in sysfs */
 int file_write(const char *path, const char *text);
 int sysfs_write(const char *bdf, const char *file, const char *text);
+/* Read what the hardware has in the configuration space of the device @bdf */
+int sysfs_config_read(const char *bdf, off_t pos, void *buffer, size_t size);
 
 /* Wait until something can be read from @fd */
 int wait_readable(int fd);
