@@ -57,10 +57,13 @@ run() {
 	local folder=$out${1:+/$1} status=0
 
 	mkdir -p "$folder"
-	LOG=$folder/console.log vm "$1" "$2" | tee "$folder/tap.vm" || status=$?
+	LOG=$folder/console.log vm "$1" "$2" 2>"$folder/error" |
+		tee "$folder/tap.vm" || status=$?
+	cat "$folder/error" >&2
 	awk '/^# again: / { text = ""; next } { text = text $0 "\n" } END { printf "%s", text }' \
 		"$folder/tap.vm" >>"$out/tap"
-	((!status)) || echo "ended the VM${1:+ $1}: status $status" >>"$out/tap"
+	((!status)) || echo "ended the VM${1:+ $1}: status $status," \
+		"$(tail -n 1 "$folder/error")" >>"$out/tap"
 }
 
 # die_of NAME PATTERN: the kernel has to die of a test; print what came of it for the

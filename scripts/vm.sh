@@ -212,13 +212,18 @@ while read -r _ name data; do
 	base64 -d <<<"$data" >"$counts/$name"
 done < <(grep '^gcda ' "$tmp/output" || :)
 
-show() { # WHAT PATTERN: the log around the first line with PATTERN, or its end
+# show WHAT PATTERN: complain of WHAT and the first line of the log with PATTERN, and show
+# the log around it, or its end
+show() {
+	local line
+
+	line=$(tr -d '\r' <"$log" | grep -m 1 -E "$2" || :)
 	{
 		echo "---- $log"
 		grep -m 1 -A 40 -E "$2" "$log" || tail -40 "$log"
 		echo "----"
 	} | tr -d '\r' >&2
-	die "$1"
+	die "$1${line:+: '$line'}; see the log above"
 }
 
 splats='BUG:|WARNING:|Oops|general protection fault|UBSAN:|KASAN:|KCSAN:'
@@ -226,15 +231,15 @@ splats+='|INFO: (task|rcu|possible|suspicious|trying)|possible recursive locking
 splats+='|bad unlock balance|unreferenced object|soft lockup|stalls on CPU'
 
 ((status != 124 && status != 137)) ||
-	show "the VM hung: no end of the job within $seconds s; see the log above" \
+	show "the VM hung: no end of the job within $seconds s" \
 		"$splats|Kernel panic"
 job_status=$(sed -n 's/^end of job: status //p' "$tmp/output")
 if [[ ! $job_status ]]; then
 	grep -q 'Kernel panic' "$log" &&
-		show "the kernel in the VM panicked; see the log above" 'Kernel panic'
-	show "the VM ended before the job did (QEMU: $status); see the log above" \
+		show "the kernel in the VM panicked" 'Kernel panic'
+	show "the VM ended before the job did (QEMU: $status)" \
 		"$splats"
 fi
 grep -qE "$splats" "$log" &&
-	show "the kernel in the VM complained; see the log above" "$splats"
+	show "the kernel in the VM complained" "$splats"
 exit "$job_status"
