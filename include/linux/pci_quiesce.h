@@ -34,7 +34,7 @@ enum pci_access_event {
  * @notify: called for each event of @dev, of its PF or of a bridge above it. When it
  *	has returned from %PCI_ACCESS_QUIESCE or %PCI_ACCESS_LOST, the user accesses
  *	@dev no more. The PCI core may hold any of its locks: it must not take any, nor
- *	wait for a task that does. May sleep
+ *	wait for a task that does for longer than a moment. May sleep
  */
 struct pci_access_user {
 	struct list_head	node;

@@ -97,6 +97,8 @@ struct vfio_pci_ones {
  * @lost: an error froze the device, or it was pulled out; covered by @lock
  * @absent: it did not respond, or had lost its configuration, when last asked; covered
  *	    by @lock
+ * @unrestored: it may have lost its configuration since @restore gave it back, even if
+ *		it does not look so; covered by @lock
  * @busy: the kernel itself uses registers, to restore the device or from
  *	  vfio_pci_quiesce_turn_on() on; set with @lock held for read, covered by
  *	  &vfio_pci_core_device.memory_lock. A reset looks at it without
@@ -113,6 +115,7 @@ struct vfio_pci_quiesce {
 	bool			open;
 	bool			lost;
 	bool			absent;
+	bool			unrestored;
 	bool			busy;
 	bool			waited;
 	wait_queue_head_t	wait;

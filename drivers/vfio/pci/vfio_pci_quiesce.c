@@ -13,7 +13,9 @@
  *    when the PCI core has recovered the device, or when a reset through VFIO succeeds.
  *  - It is absent if it does not respond after a reset, or has come back without its
  *    configuration. Accesses get ones as well. A work item restores the configuration,
- *    and DisINTx, which no reset keeps from being changed.
+ *    and DisINTx, which no reset keeps from being changed. User space may have written
+ *    the part of it that shows meanwhile: where the PCI core has neither kept it from
+ *    that nor restored the rest, the work item restores it whatever it looks like.
  *
  * memory_lock is of no use here: its holders may wait for configuration space or for
  * pci_bus_sem, which the PCI core holds, as it may the device lock, when it announces.
@@ -27,7 +29,7 @@
  * quiesce.busy, and the announcement of a reset waits for that, if not for long: some of
  * what is done then, to free an interrupt, may wait for user space.
  *
- * quiesce.lock covers @quiesced, @open, @lost and @absent. @quiesced outlasts what
+ * quiesce.lock covers @quiesced, @open, @lost, @absent and @unrestored. @quiesced outlasts what
  * pci_is_quiesced() says: the device is asked before anybody gets at it again.
  */
 
@@ -56,6 +58,18 @@ static bool vfio_pci_offline(struct pci_dev *pdev)
 
 /* How often an absent device is asked again, once a second: as long as a reset may take */
 #define VFIO_PCI_QUIESCE_TRIES	60
+
+/*
+ * Does user space reach configuration space amid a reset? Who resets the function itself
+ * keeps it out until it is restored; who resets its PF or a bridge need not.
+ */
+static bool vfio_pci_config_is_open(struct pci_dev *pdev)
+{
+	if (!pci_cfg_access_trylock(pdev))
+		return false;
+	pci_cfg_access_unlock(pdev);
+	return true;
+}
 
 static bool vfio_pci_disconnected(struct pci_dev *pdev)
 {
@@ -90,8 +104,10 @@ static void vfio_pci_quiesce_ask(struct vfio_pci_core_device *vdev)
 
 	WRITE_ONCE(vdev->quiesce.absent, !vfio_config_is_intact(vdev));
 	vdev->quiesce.tries = VFIO_PCI_QUIESCE_TRIES;
-	if (vdev->quiesce.absent)
+	if (vdev->quiesce.absent) {
+		vdev->quiesce.unrestored = true;
 		mod_delayed_work(system_freezable_wq, &vdev->quiesce.restore, 0);
+	}
 }
 
 /*
@@ -102,30 +118,31 @@ static void vfio_pci_quiesce_ask(struct vfio_pci_core_device *vdev)
 static void vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = vdev->pdev;
-	bool there, locked;
+	bool there, restore, again;
 
 	mutex_lock(&vdev->igate);
 	down_write(&vdev->memory_lock);
 
 	/* What is under way asks again when it ends; what begins later does, too */
-	down_read(&vdev->quiesce.lock);
+	down_write(&vdev->quiesce.lock);
 	there = !vdev->quiesce.quiesced && !vdev->quiesce.lost &&
 		vfio_config_responds(vdev);
+	restore = there && (vdev->quiesce.unrestored || !vfio_config_is_intact(vdev));
+	if (restore)
+		vdev->quiesce.unrestored = false;
 	/* A PF announces a reset itself when it restores its VFs */
-	WRITE_ONCE(vdev->quiesce.busy, there && !pdev->is_physfn);
-	up_read(&vdev->quiesce.lock);
+	WRITE_ONCE(vdev->quiesce.busy, there && !(restore && pdev->is_physfn));
+	up_write(&vdev->quiesce.lock);
 
-	/* A reset has it and may go on after it is announced to be over */
-	locked = there && pci_cfg_access_trylock(pdev);
-	if (locked) {
-		if (!vfio_config_is_intact(vdev)) {
-			/* It may have been accessible since this was queued */
-			vfio_pci_zap_bars(vdev);
-			vfio_config_restore(vdev);
-		} else if (vdev->irq_type == VFIO_PCI_INTX_IRQ_INDEX) {
-			vfio_pci_command_restore(vdev, 0);
-		}
+	/* A reset saves to where this restores from, and has it until it is over */
+	again = restore && !pci_cfg_access_trylock(pdev);
+	if (restore && !again) {
+		/* It may have been accessible since this was queued */
+		vfio_pci_zap_bars(vdev);
+		vfio_config_restore(vdev);
 		pci_cfg_access_unlock(pdev);
+	} else if (there && !restore && vdev->irq_type == VFIO_PCI_INTX_IRQ_INDEX) {
+		vfio_pci_command_restore(vdev, 0);
 	}
 	WRITE_ONCE(vdev->quiesce.busy, false);
 	wake_up_all(&vdev->quiesce.wait);
@@ -137,14 +154,12 @@ static void vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 			vfio_pci_zap_bars(vdev);
 		vfio_pci_ones_drop(vdev);
 		/* It may take long to be ready after a reset */
-		if (there && !locked)
+		if (again || (vdev->quiesce.absent && vdev->quiesce.tries &&
+			      vdev->quiesce.tries--))
 			queue_delayed_work(system_freezable_wq, &vdev->quiesce.restore,
-					   msecs_to_jiffies(10));
-		else if (vdev->quiesce.absent && vdev->quiesce.tries &&
-			 vdev->quiesce.tries--)
-			queue_delayed_work(system_freezable_wq,
-					   &vdev->quiesce.restore, HZ);
+					   again ? msecs_to_jiffies(10) : HZ);
 	}
+	vdev->quiesce.unrestored |= again || vdev->quiesce.absent;
 	up_write(&vdev->quiesce.lock);
 	up_write(&vdev->memory_lock);
 	mutex_unlock(&vdev->igate);
@@ -177,6 +192,7 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 	if (event == PCI_ACCESS_LOST) {
 		WRITE_ONCE(vdev->quiesce.lost, true);
 		vdev->quiesce.lost_again = true;
+		vdev->quiesce.unrestored = true;
 	} else if (event == PCI_ACCESS_RECOVERED && !vfio_pci_offline(vdev->pdev)) {
 		WRITE_ONCE(vdev->quiesce.lost, false);
 		vdev->quiesce.lost_again = false;
@@ -184,6 +200,8 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 
 	if (!vdev->quiesce.quiesced)
 		WRITE_ONCE(vdev->quiesce.waited, false);
+	if (event == PCI_ACCESS_UNQUIESCE && vfio_pci_config_is_open(vdev->pdev))
+		vdev->quiesce.unrestored = true;
 
 	vfio_pci_zap_bars(vdev);
 	vfio_pci_ones_drop(vdev);
@@ -233,6 +251,7 @@ void vfio_pci_quiesce_open(struct vfio_pci_core_device *vdev)
 	/* A reset may have begun before the device was registered */
 	WRITE_ONCE(vdev->quiesce.quiesced, pci_is_quiesced(vdev->pdev));
 	vdev->quiesce.open = true;
+	vdev->quiesce.unrestored = false;
 	WRITE_ONCE(vdev->quiesce.absent, true);
 	up_write(&vdev->quiesce.lock);
 	vfio_pci_ask_and_up_write_memory_lock(vdev);
@@ -345,6 +364,7 @@ static int vfio_pci_quiesce_wait(struct vfio_pci_core_device *vdev,
  */
 u16 vfio_pci_quiesce_turn_on(struct vfio_pci_core_device *vdev)
 {
+	unsigned long flags;
 	u16 cmd;
 
 	for (;;) {
@@ -358,12 +378,15 @@ u16 vfio_pci_quiesce_turn_on(struct vfio_pci_core_device *vdev)
 	}
 	WRITE_ONCE(vdev->quiesce.busy, true);
 
+	/* What masks INTx reads, modifies and writes COMMAND as well */
+	spin_lock_irqsave(&vdev->irqlock, flags);
 	pci_read_config_word(vdev->pdev, PCI_COMMAND, &cmd);
 	/* Amid a recovery it says nothing: leave to that what it restores */
 	cmd |= vdev->quiesce.quiesced ? PCI_COMMAND_MEMORY : 0;
 	if (!(cmd & PCI_COMMAND_MEMORY))
 		pci_write_config_word(vdev->pdev, PCI_COMMAND,
 				      cmd | PCI_COMMAND_MEMORY);
+	spin_unlock_irqrestore(&vdev->irqlock, flags);
 	up_read(&vdev->quiesce.lock);
 	return cmd;
 }
@@ -377,16 +400,19 @@ u16 vfio_pci_quiesce_turn_on(struct vfio_pci_core_device *vdev)
  */
 void vfio_pci_quiesce_turn_back(struct vfio_pci_core_device *vdev, u16 was)
 {
+	unsigned long flags;
 	u16 cmd;
 
 	/* A reset has COMMAND to itself, and what is wrong when it ends is restored */
 	down_read(&vdev->quiesce.lock);
 	if (!vdev->quiesce.quiesced && !vdev->quiesce.lost &&
 	    !(was & PCI_COMMAND_MEMORY)) {
+		spin_lock_irqsave(&vdev->irqlock, flags);
 		pci_read_config_word(vdev->pdev, PCI_COMMAND, &cmd);
 		if (!PCI_POSSIBLE_ERROR(cmd))
 			pci_write_config_word(vdev->pdev, PCI_COMMAND,
 					      cmd & ~PCI_COMMAND_MEMORY);
+		spin_unlock_irqrestore(&vdev->irqlock, flags);
 	}
 	WRITE_ONCE(vdev->quiesce.busy, false);
 	up_read(&vdev->quiesce.lock);

@@ -4,14 +4,18 @@
  * zero, its PF says whether it answers. VFIO shows the bit as if it worked, and
  * the BAR answers whatever it says.
  */
+#include <pthread.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <linux/pci_regs.h>
+#include <linux/vfio.h>
 
 #include "harness.h"
 #include "access.h"
 #include "device.h"
+#include "sysfs.h"
 
 static const char *bdf;
 
@@ -66,6 +70,51 @@ TEST_F(vf, answers_whatever_the_bit_says)
 	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
 	EXPECT_EQ(0, try_read(self->map, &value));
 	EXPECT_EQ(self->word, value);
+}
+
+struct writer {
+	pthread_t thread;
+	struct device *dev;
+	bool stop;
+};
+
+/* As a driver does that sets up anew what it takes for lost */
+static void *write_command(void *arg)
+{
+	struct writer *writer = arg;
+
+	while (!__atomic_load_n(&writer->stop, __ATOMIC_RELAXED)) {
+		config_write(writer->dev, PCI_COMMAND, 2,
+			     PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+		usleep(200);
+	}
+	return NULL;
+}
+
+/* What COMMAND looks like does not tell that the rest is there */
+TEST_F(vf, has_interrupts_after_pf_reset)
+{
+	struct writer writer = { .dev = &self->dev };
+	uint16_t flags = 0;
+	off_t msix;
+	int i;
+
+	msix = config_capability(&self->dev, PCI_CAP_ID_MSIX);
+	ASSERT_NE(0, msix);
+	ASSERT_LE(0, irq_open(&self->dev, VFIO_PCI_MSIX_IRQ_INDEX));
+	ASSERT_EQ(0, pthread_create(&writer.thread, NULL, write_command, &writer));
+	EXPECT_EQ(0, sysfs_write(bdf, "physfn/reset", "1"));
+	__atomic_store_n(&writer.stop, true, __ATOMIC_RELAXED);
+	pthread_join(writer.thread, NULL);
+
+	/* It gets its configuration back a little later */
+	for (i = 0; i < 5 && !(flags & PCI_MSIX_FLAGS_ENABLE); i++) {
+		sleep(1);
+		ASSERT_EQ(0, sysfs_config_read(bdf, msix + PCI_MSIX_FLAGS, &flags,
+					       sizeof(flags)));
+	}
+	EXPECT_EQ(PCI_MSIX_FLAGS_ENABLE,
+		  flags & (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL));
 }
 
 int main(int argc, char **argv)
