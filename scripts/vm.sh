@@ -223,7 +223,7 @@ show() {
 		grep -m 1 -A 40 -E "$2" "$log" || tail -40 "$log"
 		echo "----"
 	} | tr -d '\r' >&2
-	die "$1${line:+: '$line'}; see the log above"
+	die "$1${line:+: $line}; see the log above"
 }
 
 splats='BUG:|WARNING:|Oops|general protection fault|UBSAN:|KASAN:|KCSAN:'

@@ -35,8 +35,8 @@
  *           i_mmap_rwsem of the device inode
  *             page-table locks
  *
- * memory_lock also nests inside dev_set->lock and the group lock of VFIO, and outside
- * the lock of configuration space accesses and pci_bus_sem, which nest outside
+ * memory_lock also nests inside igate, dev_set->lock and the group lock of VFIO, and
+ * outside the lock of configuration space accesses and pci_bus_sem, which nest outside
  * quiesce.lock. i_mmap_rwsem nests inside mmap_lock without the others between, too.
  * mmap_list.lock nests inside mmap_lock, and task_lock() inside it.
  */

@@ -59,25 +59,13 @@ static bool vfio_pci_offline(struct pci_dev *pdev)
 /* How often an absent device is asked again, once a second: as long as a reset may take */
 #define VFIO_PCI_QUIESCE_TRIES	60
 
-/*
- * Does user space reach configuration space amid a reset? Who resets the function itself
- * keeps it out until it is restored; who resets its PF or a bridge need not.
- */
-static bool vfio_pci_config_is_open(struct pci_dev *pdev)
-{
-	if (!pci_cfg_access_trylock(pdev))
-		return false;
-	pci_cfg_access_unlock(pdev);
-	return true;
-}
-
 static bool vfio_pci_disconnected(struct pci_dev *pdev)
 {
 	return pci_dev_is_disconnected(pdev) ||
 	       pci_dev_is_disconnected(pci_physfn(pdev));
 }
 
-/* The PM core has not restored it yet, and is about to: its PF comes first */
+/* The PM core has not restored it yet, and is about to */
 static bool vfio_pci_in_resume(struct pci_dev *pdev)
 {
 #ifdef CONFIG_PM_SLEEP
@@ -85,6 +73,20 @@ static bool vfio_pci_in_resume(struct pci_dev *pdev)
 #else
 	return false;
 #endif
+}
+
+/*
+ * Does nobody restore what a reset takes? Who resets the function itself does, and keeps
+ * user space out of configuration space until then; who resets its PF or a bridge need
+ * not. The PM core restores what it has put to sleep.
+ */
+static bool vfio_pci_is_left_unrestored(struct pci_dev *pdev)
+{
+	if (vfio_pci_in_resume(pdev) || pm_runtime_status_suspended(&pdev->dev) ||
+	    !pci_cfg_access_trylock(pdev))
+		return false;
+	pci_cfg_access_unlock(pdev);
+	return true;
 }
 
 /* Ask the device whether it is there; what lost its configuration gets it back */
@@ -104,10 +106,10 @@ static void vfio_pci_quiesce_ask(struct vfio_pci_core_device *vdev)
 
 	WRITE_ONCE(vdev->quiesce.absent, !vfio_config_is_intact(vdev));
 	vdev->quiesce.tries = VFIO_PCI_QUIESCE_TRIES;
-	if (vdev->quiesce.absent) {
-		vdev->quiesce.unrestored = true;
+	if (vdev->quiesce.absent)
+		WRITE_ONCE(vdev->quiesce.unrestored, true);
+	if (vdev->quiesce.unrestored)
 		mod_delayed_work(system_freezable_wq, &vdev->quiesce.restore, 0);
-	}
 }
 
 /*
@@ -129,7 +131,7 @@ static void vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 		vfio_config_responds(vdev);
 	restore = there && (vdev->quiesce.unrestored || !vfio_config_is_intact(vdev));
 	if (restore)
-		vdev->quiesce.unrestored = false;
+		WRITE_ONCE(vdev->quiesce.unrestored, false);
 	/* A PF announces a reset itself when it restores its VFs */
 	WRITE_ONCE(vdev->quiesce.busy, there && !(restore && pdev->is_physfn));
 	up_write(&vdev->quiesce.lock);
@@ -159,7 +161,8 @@ static void vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 			queue_delayed_work(system_freezable_wq, &vdev->quiesce.restore,
 					   again ? msecs_to_jiffies(10) : HZ);
 	}
-	vdev->quiesce.unrestored |= again || vdev->quiesce.absent;
+	if (again || vdev->quiesce.absent)
+		WRITE_ONCE(vdev->quiesce.unrestored, true);
 	up_write(&vdev->quiesce.lock);
 	up_write(&vdev->memory_lock);
 	mutex_unlock(&vdev->igate);
@@ -192,7 +195,7 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 	if (event == PCI_ACCESS_LOST) {
 		WRITE_ONCE(vdev->quiesce.lost, true);
 		vdev->quiesce.lost_again = true;
-		vdev->quiesce.unrestored = true;
+		WRITE_ONCE(vdev->quiesce.unrestored, true);
 	} else if (event == PCI_ACCESS_RECOVERED && !vfio_pci_offline(vdev->pdev)) {
 		WRITE_ONCE(vdev->quiesce.lost, false);
 		vdev->quiesce.lost_again = false;
@@ -200,8 +203,10 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 
 	if (!vdev->quiesce.quiesced)
 		WRITE_ONCE(vdev->quiesce.waited, false);
-	if (event == PCI_ACCESS_UNQUIESCE && vfio_pci_config_is_open(vdev->pdev))
-		vdev->quiesce.unrestored = true;
+	/* Whoever begins to reset it amid a reset of its PF saves too late */
+	if ((event == PCI_ACCESS_QUIESCE || event == PCI_ACCESS_UNQUIESCE) &&
+	    vfio_pci_is_left_unrestored(vdev->pdev))
+		WRITE_ONCE(vdev->quiesce.unrestored, true);
 
 	vfio_pci_zap_bars(vdev);
 	vfio_pci_ones_drop(vdev);
@@ -251,7 +256,7 @@ void vfio_pci_quiesce_open(struct vfio_pci_core_device *vdev)
 	/* A reset may have begun before the device was registered */
 	WRITE_ONCE(vdev->quiesce.quiesced, pci_is_quiesced(vdev->pdev));
 	vdev->quiesce.open = true;
-	vdev->quiesce.unrestored = false;
+	WRITE_ONCE(vdev->quiesce.unrestored, vdev->quiesce.lost);
 	WRITE_ONCE(vdev->quiesce.absent, true);
 	up_write(&vdev->quiesce.lock);
 	vfio_pci_ask_and_up_write_memory_lock(vdev);
@@ -324,14 +329,14 @@ bool vfio_pci_quiesce_trylock_memory(struct vfio_pci_core_device *vdev)
  * @vdev: the device, which the caller may have turned on, or has zapped and left on
  *
  * Takes the pages of ones away that stand in for the device, and asks one that was
- * absent whether it is there now.
+ * absent, or that nobody has restored, whether it is there now.
  *
  * Context: memory_lock held for write; not held on return. May sleep.
  */
 void vfio_pci_ask_and_up_write_memory_lock(struct vfio_pci_core_device *vdev)
 {
 	vfio_pci_ones_drop(vdev);
-	if (READ_ONCE(vdev->quiesce.absent)) {
+	if (READ_ONCE(vdev->quiesce.absent) || READ_ONCE(vdev->quiesce.unrestored)) {
 		down_write(&vdev->quiesce.lock);
 		vfio_pci_quiesce_ask(vdev);
 		up_write(&vdev->quiesce.lock);

@@ -4,8 +4,13 @@
  * zero, its PF says whether it answers. VFIO shows the bit as if it worked, and
  * the BAR answers whatever it says.
  */
+#include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -115,6 +120,110 @@ TEST_F(vf, has_interrupts_after_pf_reset)
 	}
 	EXPECT_EQ(PCI_MSIX_FLAGS_ENABLE,
 		  flags & (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL));
+}
+
+static void *reset_pf(void *arg)
+{
+	*(int *)arg = sysfs_write(bdf, "physfn/reset", "1");
+	return NULL;
+}
+
+/* What QEMU lets be set in device control 2: TLP prefixes are blocked */
+#define BIT_KEPT 0x8000
+
+static int device_control_2(off_t exp)
+{
+	uint16_t value;
+	int ret = sysfs_config_read(bdf, exp + PCI_EXP_DEVCTL2, &value, sizeof(value));
+
+	return ret ?: value;
+}
+
+static void set_device_control_2(struct __test_metadata *_metadata,
+				 struct device *dev, off_t exp)
+{
+	ASSERT_NE(0, exp);
+	ASSERT_EQ(0, config_write(dev, exp + PCI_EXP_DEVCTL2, 2, BIT_KEPT));
+	ASSERT_EQ(BIT_KEPT, device_control_2(exp));
+}
+
+/* It gets its configuration back a little later */
+static void expect_device_control_2(struct __test_metadata *_metadata, off_t exp)
+{
+	int i;
+
+	for (i = 0; i < 5 && device_control_2(exp) != BIT_KEPT; i++)
+		sleep(1);
+	EXPECT_EQ(BIT_KEPT, device_control_2(exp));
+}
+
+/* What resets the VF meanwhile saves what the reset of the PF has left of it */
+TEST_F(vf, keeps_device_control_if_reset_amid_pf_reset)
+{
+	off_t exp = config_capability(&self->dev, PCI_CAP_ID_EXP);
+	pthread_t thread;
+	int ret;
+
+	set_device_control_2(_metadata, &self->dev, exp);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, reset_pf, &ret));
+	usleep(50000);
+	ioctl(self->dev.fd, VFIO_DEVICE_RESET);
+	pthread_join(thread, NULL);
+	ASSERT_EQ(0, ret);
+	expect_device_control_2(_metadata, exp);
+}
+
+static void wait_until_suspended(struct __test_metadata *_metadata)
+{
+	char path[PATH_MAX], status[16] = "";
+	int fd, i;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/power/runtime_status", bdf);
+	for (i = 0; i < 100 * PATIENCE && strcmp(status, "suspended\n"); i++) {
+		usleep(10000);
+		fd = open(path, O_RDONLY);
+		ASSERT_LE(0, fd);
+		memset(status, 0, sizeof(status));
+		ASSERT_LT(0, read(fd, status, sizeof(status) - 1));
+		close(fd);
+	}
+	ASSERT_STREQ("suspended\n", status);
+}
+
+/* The PM core has restored it: nothing is left to restore later */
+TEST_F(vf, keeps_what_is_set_after_low_power)
+{
+	uint32_t value;
+
+	ASSERT_EQ(0, low_power_set(&self->dev, true));
+	wait_until_suspended(_metadata);
+	EXPECT_EQ(0, sysfs_write(bdf, "physfn/reset", "1"));
+	ASSERT_EQ(0, low_power_set(&self->dev, false));
+	sleep(2);
+	ASSERT_EQ(0, config_write(&self->dev, PCI_CACHE_LINE_SIZE, 1, 0x10));
+	ASSERT_EQ(0, ioctl(self->dev.fd, VFIO_DEVICE_RESET));
+	sleep(2);
+	ASSERT_EQ(0, config_read(&self->dev, PCI_CACHE_LINE_SIZE, 1, &value));
+	EXPECT_EQ(0x10, value);
+}
+
+/* The PM core has saved what a reset has left, and restores that */
+TEST_F(vf, keeps_device_control_if_asleep_amid_pf_reset)
+{
+	off_t exp = config_capability(&self->dev, PCI_CAP_ID_EXP);
+	pthread_t thread;
+	int ret;
+
+	set_device_control_2(_metadata, &self->dev, exp);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, reset_pf, &ret));
+	/* The FLR takes 100 ms, and the VF is as it was reset for as long after it */
+	usleep(150000);
+	ASSERT_EQ(0, low_power_set(&self->dev, true));
+	wait_until_suspended(_metadata);
+	pthread_join(thread, NULL);
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, low_power_set(&self->dev, false));
+	expect_device_control_2(_metadata, exp);
 }
 
 int main(int argc, char **argv)
