@@ -76,17 +76,17 @@ static bool vfio_pci_in_resume(struct pci_dev *pdev)
 }
 
 /*
- * Does nobody restore what a reset takes? Who resets the function itself does, and keeps
- * user space out of configuration space until then; who resets its PF or a bridge need
- * not. The PM core restores what it has put to sleep.
+ * Does nobody restore what a reset takes? Who resets the function itself does, if there is
+ * something to save, and keeps user space out of configuration space until then; who
+ * resets its PF or a bridge need not. The PM core restores what it has put to sleep.
  */
-static bool vfio_pci_is_left_unrestored(struct pci_dev *pdev)
+static bool vfio_pci_is_left_unrestored(struct vfio_pci_core_device *vdev)
 {
-	if (vfio_pci_in_resume(pdev) || pm_runtime_status_suspended(&pdev->dev) ||
-	    !pci_cfg_access_trylock(pdev))
+	struct pci_dev *pdev = vdev->pdev;
+
+	if (vfio_pci_in_resume(pdev) || pm_runtime_status_suspended(&pdev->dev))
 		return false;
-	pci_cfg_access_unlock(pdev);
-	return true;
+	return !READ_ONCE(pdev->block_cfg_access) || !vfio_config_responds(vdev);
 }
 
 /* Ask the device whether it is there; what lost its configuration gets it back */
@@ -205,7 +205,7 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 		WRITE_ONCE(vdev->quiesce.waited, false);
 	/* Whoever begins to reset it amid a reset of its PF saves too late */
 	if ((event == PCI_ACCESS_QUIESCE || event == PCI_ACCESS_UNQUIESCE) &&
-	    vfio_pci_is_left_unrestored(vdev->pdev))
+	    vfio_pci_is_left_unrestored(vdev))
 		WRITE_ONCE(vdev->quiesce.unrestored, true);
 
 	vfio_pci_zap_bars(vdev);
@@ -291,8 +291,8 @@ void vfio_pci_quiesce_begin_reset(struct vfio_pci_core_device *vdev)
 
 /**
  * vfio_pci_quiesce_was_reset - Give a lost device another chance
- * @vdev: a device that VFIO has reset with success since it began to. An error that
- *	came after that counts
+ * @vdev: a device that VFIO has reset with success since it began to, or that nothing
+ *	can reset. An error that came after that counts
  *
  * Context: &vfio_pci_quiesce.lock not held. May sleep.
  */
