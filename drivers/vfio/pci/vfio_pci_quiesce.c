@@ -29,8 +29,8 @@
  * quiesce.busy, and the announcement of a reset waits for that, if not for long: some of
  * what is done then, to free an interrupt, may wait for user space.
  *
- * quiesce.lock covers @quiesced, @open, @lost, @absent and @unrestored. @quiesced outlasts what
- * pci_is_quiesced() says: the device is asked before anybody gets at it again.
+ * quiesce.lock covers @quiesced, @open, @lost, @absent and @unrestored. @quiesced outlasts
+ * what pci_is_quiesced() says: the device is asked before anybody gets at it again.
  */
 
 #include <linux/file.h>
@@ -77,8 +77,9 @@ static bool vfio_pci_in_resume(struct pci_dev *pdev)
 
 /*
  * Does nobody restore what a reset takes? Who resets the function itself does, if there is
- * something to save, and keeps user space out of configuration space until then; who
- * resets its PF or a bridge need not. The PM core restores what it has put to sleep.
+ * something to save, and keeps user space out of configuration space until then, but for
+ * a recovery, before which the device is lost; who resets its PF or a bridge need not.
+ * The PM core restores what it has put to sleep.
  */
 static bool vfio_pci_is_left_unrestored(struct vfio_pci_core_device *vdev)
 {

@@ -67,17 +67,12 @@ static void expect_interrupts(struct __test_metadata *_metadata, off_t msix,
 			      uint32_t *entry, uint32_t *before)
 {
 	uint32_t value = 0;
-	uint16_t flags = 0;
 	int i;
 
-	/* It gets its configuration back a little later */
-	for (i = 0; i < 5 && !(flags & PCI_MSIX_FLAGS_ENABLE); i++) {
-		sleep(1);
-		ASSERT_EQ(0, sysfs_config_read(bdf, msix + PCI_MSIX_FLAGS, &flags,
-					       sizeof(flags)));
-	}
 	EXPECT_EQ(PCI_MSIX_FLAGS_ENABLE,
-		  flags & (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL));
+		  sysfs_config_settle(bdf, msix + PCI_MSIX_FLAGS,
+				      PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL,
+				      PCI_MSIX_FLAGS_ENABLE));
 	for (i = 0; i < PCI_MSIX_ENTRY_SIZE / 4; i++) {
 		EXPECT_EQ(0, try_read(entry + i, &value));
 		EXPECT_EQ(before[i], value);

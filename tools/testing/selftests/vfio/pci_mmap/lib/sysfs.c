@@ -51,6 +51,22 @@ int sysfs_config_read(const char *bdf, off_t pos, void *buffer, size_t size)
 	return n == (ssize_t)size ? 0 : -EIO;
 }
 
+int sysfs_config_settle(const char *bdf, off_t pos, uint16_t mask, uint16_t want)
+{
+	uint16_t value;
+	int i, ret;
+
+	for (i = 0; i < 5; i++) {
+		sleep(1);
+		ret = sysfs_config_read(bdf, pos, &value, sizeof(value));
+		if (ret)
+			return ret;
+		if ((value & mask) == want)
+			break;
+	}
+	return value & mask;
+}
+
 int wait_readable(int fd)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLIN };

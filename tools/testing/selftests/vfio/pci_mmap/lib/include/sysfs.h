@@ -8,6 +8,7 @@
 #ifndef PCI_MMAP_SYSFS_H
 #define PCI_MMAP_SYSFS_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 /* How long to wait for what has to come, in seconds */
@@ -18,6 +19,11 @@ int file_write(const char *path, const char *text);
 int sysfs_write(const char *bdf, const char *file, const char *text);
 /* Read what the hardware has in the configuration space of the device @bdf */
 int sysfs_config_read(const char *bdf, off_t pos, void *buffer, size_t size);
+/*
+ * Give a word of it some seconds to have @want in @mask, as a device that was reset gets
+ * its configuration back a little later; return what it has in @mask
+ */
+int sysfs_config_settle(const char *bdf, off_t pos, uint16_t mask, uint16_t want);
 
 /* Wait until something can be read from @fd */
 int wait_readable(int fd);
