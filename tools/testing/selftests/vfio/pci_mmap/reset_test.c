@@ -110,6 +110,14 @@ TEST_F(reset, af_flr)
 	EXPECT_WORD();
 }
 
+/* What may differ in hardware from what user space has written */
+#define COMMAND_MASK (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER)
+
+static int command_read(uint16_t *value)
+{
+	return sysfs_config_read(bdf, PCI_COMMAND, value, sizeof(*value));
+}
+
 TEST_F(reset, disabled_in_d3hot)
 {
 	uint32_t value;
@@ -142,6 +150,77 @@ TEST_F(reset, disabled_in_low_power)
 		EXPECT_SIGBUS(self->map);
 		ASSERT_EQ(0, low_power_set(&self->dev, false));
 		EXPECT_WORD();
+	}
+}
+
+#define SOFT_RESET "/sys/module/pci_gaps/parameters/soft_reset"
+
+/*
+ * A device without No_Soft_Reset, which vfio-pci restores on its way from D3hot to D0. It
+ * is given what user space has written to it in D3hot.
+ */
+FIXTURE(soft_reset)
+{
+	struct device dev;
+	int uevents;
+};
+
+/* vfio-pci asks when it is bound */
+static int rebind(int uevents)
+{
+	int ret = sysfs_write(bdf, "driver/unbind", bdf);
+
+	return ret ? ret : vfio_bind(bdf, uevents);
+}
+
+FIXTURE_SETUP(soft_reset)
+{
+	self->uevents = uevent_open();
+	ASSERT_LE(0, self->uevents);
+	if (file_write(SOFT_RESET, "1"))
+		SKIP(return, "no pci_gaps: load test_modules/pci_gaps.ko for the device");
+	ASSERT_EQ(0, rebind(self->uevents));
+	ASSERT_EQ(0, device_open(&self->dev, bdf, -1, -1));
+}
+
+FIXTURE_TEARDOWN(soft_reset)
+{
+	device_close(&self->dev);
+	EXPECT_EQ(0, file_write(SOFT_RESET, "0"));
+	EXPECT_EQ(0, rebind(self->uevents));
+	close(self->uevents);
+}
+
+TEST_F(soft_reset, keeps_command_written_in_d3hot)
+{
+	uint16_t hardware, written[] = { COMMAND_MASK, PCI_COMMAND_MASTER, COMMAND_MASK, 0 };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(written); i++) {
+		ASSERT_EQ(0, power_set(&self->dev, 3));
+		ASSERT_EQ(0, config_write(&self->dev, PCI_COMMAND, 2, written[i]));
+		ASSERT_EQ(0, power_set(&self->dev, 0));
+		ASSERT_EQ(0, command_read(&hardware));
+		EXPECT_EQ(written[i], hardware & COMMAND_MASK);
+	}
+}
+
+/* The kernel wakes it to have it sleep deeper */
+TEST_F(soft_reset, keeps_command_written_in_d3hot_in_low_power)
+{
+	uint16_t hardware, written[] = { PCI_COMMAND_MASTER, COMMAND_MASK };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(written); i++) {
+		ASSERT_EQ(0, power_set(&self->dev, 3));
+		ASSERT_EQ(0, config_write(&self->dev, PCI_COMMAND, 2, written[i]));
+		if (low_power_set(&self->dev, true) == -ENOTTY)
+			SKIP(return, "the kernel has no low-power feature");
+		ASSERT_EQ(0, sysfs_wait_suspended(bdf));
+		ASSERT_EQ(0, low_power_set(&self->dev, false));
+		ASSERT_EQ(0, power_set(&self->dev, 0));
+		ASSERT_EQ(0, command_read(&hardware));
+		EXPECT_EQ(written[i], hardware & COMMAND_MASK);
 	}
 }
 
@@ -252,14 +331,6 @@ TEST_F(reset, set_irqs_leaves_decode_off)
 	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
 	EXPECT_WORD();
 	close(fd);
-}
-
-/* What may differ in hardware from what user space has written */
-#define COMMAND_MASK (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER)
-
-static int command_read(uint16_t *value)
-{
-	return sysfs_config_read(bdf, PCI_COMMAND, value, sizeof(*value));
 }
 
 /* What turns decode on for a moment keeps out of a reset, which restores it */
@@ -685,6 +756,94 @@ TEST_F(reset, intx_masked_amid_sysfs_reset)
 	threads_end(_metadata);
 	EXPECT_EQ(0, wrong) TH_LOG("wrong after %d resets of %d", wrong, RESETS);
 	close(fd);
+}
+
+/* While nobody handles it */
+TEST_F(reset, intx_stays_masked_without_msix)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, config_write(&self->dev, PCI_COMMAND, 2,
+				  COMMAND_MASK | PCI_COMMAND_INTX_DISABLE));
+	EXPECT_TRUE(is_masked());
+	if (irq_trigger(&self->dev, VFIO_PCI_MSIX_IRQ_INDEX, fd))
+		SKIP(return, "%s has no MSI-X", bdf);
+	ASSERT_EQ(0, irq_trigger(&self->dev, VFIO_PCI_MSIX_IRQ_INDEX, -1));
+	EXPECT_TRUE(is_masked());
+	close(fd);
+}
+
+#define ROUNDS 20000
+
+/**
+ * struct masker - A thread that masks or unmasks INTx beside a write to COMMAND
+ * @dev: the device
+ * @round: masks in odd ones, and unmasks in even ones, each once; atomic
+ * @done: the last round that it is through with; atomic
+ * @error: the first error that it got
+ */
+struct masker {
+	struct device *dev;
+	int round;
+	int done;
+	int error;
+};
+
+static void *mask_intx(void *arg)
+{
+	struct masker *masker = arg;
+	int round, ret, i;
+
+	while (masker->done < ROUNDS) {
+		round = __atomic_load_n(&masker->round, __ATOMIC_ACQUIRE);
+		if (round == masker->done)
+			continue;
+		/* At one moment of the write after another */
+		for (i = round % 128 * 32; i; i--)
+			__asm__ volatile("" ::: "memory");
+		ret = irq_mask(masker->dev, VFIO_PCI_INTX_IRQ_INDEX, round & 1);
+		if (!masker->error)
+			masker->error = ret;
+		__atomic_store_n(&masker->done, round, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/* Both change COMMAND. Neither undoes what the other has done. */
+TEST_F(reset, intx_masked_against_decode)
+{
+	int fd = eventfd(0, EFD_CLOEXEC), round, lost_decode = 0, lost_mask = 0;
+	struct masker masker = { .dev = &self->dev };
+	uint16_t hardware, want;
+	pthread_t thread;
+
+	ASSERT_LE(0, fd);
+	if (irq_trigger(&self->dev, VFIO_PCI_INTX_IRQ_INDEX, fd))
+		SKIP(return, "%s has no INTx", bdf);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, mask_intx, &masker));
+	for (round = 1; round <= ROUNDS; round++) {
+		/* Decode changes as INTx is masked, which does not ask what is pending */
+		want = PCI_COMMAND_MASTER | ((round + 1) & 2 ? PCI_COMMAND_MEMORY : 0);
+		__atomic_store_n(&masker.round, round, __ATOMIC_RELEASE);
+		EXPECT_EQ(0, config_write(&self->dev, PCI_COMMAND, 2, want));
+		while (__atomic_load_n(&masker.done, __ATOMIC_ACQUIRE) != round)
+			;
+		EXPECT_EQ(0, command_read(&hardware));
+		lost_decode += (hardware & COMMAND_MASK) != want;
+		lost_mask += !!(hardware & PCI_COMMAND_INTX_DISABLE) != (round & 1);
+	}
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, masker.error);
+	EXPECT_EQ(0, lost_decode)
+		TH_LOG("decode is not what was written in %d of %d rounds", lost_decode,
+		       ROUNDS);
+	EXPECT_EQ(0, lost_mask)
+		TH_LOG("INTx is not masked as it has to be in %d of %d rounds", lost_mask,
+		       ROUNDS);
+	close(fd);
+	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
+	EXPECT_WORD();
 }
 
 /* The number of an interrupt of the device, or -1 */

@@ -154,30 +154,13 @@ TEST_F(vf, keeps_device_control_if_reset_amid_pf_reset)
 	EXPECT_EQ(BIT_KEPT, device_control_2(exp));
 }
 
-static void wait_until_suspended(struct __test_metadata *_metadata)
-{
-	char path[PATH_MAX], status[16] = "";
-	int fd, i;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/power/runtime_status", bdf);
-	for (i = 0; i < 100 * PATIENCE && strcmp(status, "suspended\n"); i++) {
-		usleep(10000);
-		fd = open(path, O_RDONLY);
-		ASSERT_LE(0, fd);
-		memset(status, 0, sizeof(status));
-		ASSERT_LT(0, read(fd, status, sizeof(status) - 1));
-		close(fd);
-	}
-	ASSERT_STREQ("suspended\n", status);
-}
-
 /* The PM core has restored it: nothing is left to restore later */
 TEST_F(vf, keeps_what_is_set_after_low_power)
 {
 	uint32_t value;
 
 	ASSERT_EQ(0, low_power_set(&self->dev, true));
-	wait_until_suspended(_metadata);
+	ASSERT_EQ(0, sysfs_wait_suspended(bdf));
 	EXPECT_EQ(0, sysfs_write(bdf, "physfn/reset", "1"));
 	ASSERT_EQ(0, low_power_set(&self->dev, false));
 	sleep(2);
@@ -200,7 +183,7 @@ TEST_F(vf, keeps_device_control_if_asleep_amid_pf_reset)
 	/* The FLR takes 100 ms, and the VF is as it was reset for as long after it */
 	usleep(150000);
 	ASSERT_EQ(0, low_power_set(&self->dev, true));
-	wait_until_suspended(_metadata);
+	ASSERT_EQ(0, sysfs_wait_suspended(bdf));
 	pthread_join(thread, NULL);
 	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, low_power_set(&self->dev, false));

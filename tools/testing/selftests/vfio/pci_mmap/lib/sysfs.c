@@ -67,6 +67,25 @@ int sysfs_config_settle(const char *bdf, off_t pos, uint16_t mask, uint16_t want
 	return value & mask;
 }
 
+int sysfs_wait_suspended(const char *bdf)
+{
+	char path[PATH_MAX], status[16];
+	int fd, i;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/power/runtime_status", bdf);
+	for (i = 0; i < 100 * PATIENCE; i++) {
+		memset(status, 0, sizeof(status));
+		fd = open(path, O_RDONLY);
+		if (fd < 0 || read(fd, status, sizeof(status) - 1) < 0)
+			return -errno;
+		close(fd);
+		if (!strcmp(status, "suspended\n"))
+			return 0;
+		usleep(10000);
+	}
+	return -ETIMEDOUT;
+}
+
 int wait_readable(int fd)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLIN };

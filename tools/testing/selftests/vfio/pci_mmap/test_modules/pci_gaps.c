@@ -4,7 +4,9 @@
  *
  * af=ADDRESS gives a device the Advanced Features capability, with FLR, that no
  * device of QEMU has. Writes to it do nothing: vfio-pci resets the device in
- * another way when user space writes the bit.
+ * another way when user space writes the bit. With soft_reset=1, to be written at any
+ * time, the device says that it resets itself on its way from D3hot to D0. It does not,
+ * but a driver that asks as it is bound restores it all the same.
  *
  * pf=ADDRESS has the VF Enable bit of a physical function cleared by any reset. The
  * virtual functions of QEMU's nvme vanish with a reset, but the bit reads as one;
@@ -34,6 +36,10 @@
 static char *af;
 module_param(af, charp, 0444);
 MODULE_PARM_DESC(af, "Device that gets an Advanced Features capability");
+
+static bool soft_reset;
+module_param(soft_reset, bool, 0200);
+MODULE_PARM_DESC(soft_reset, "Does it say that it resets itself on its way to D0?");
 
 static char *pf;
 module_param(pf, charp, 0444);
@@ -68,6 +74,8 @@ static int af_read(struct pci_bus *bus, unsigned int devfn, int where, int size,
 			byte = AF_POS;
 		else if (af_holds(where + i))
 			byte = af_cap[where + i - AF_POS];
+		else if (READ_ONCE(soft_reset) && where + i == af_dev->pm_cap + PCI_PM_CTRL)
+			byte = *val >> 8 * i & ~PCI_PM_CTRL_NO_SOFT_RESET & 0xff;
 		else
 			continue;
 		*val = (*val & ~(0xff << 8 * i)) | byte << 8 * i;

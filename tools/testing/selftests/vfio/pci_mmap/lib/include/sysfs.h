@@ -24,6 +24,8 @@ int sysfs_config_read(const char *bdf, off_t pos, void *buffer, size_t size);
  * its configuration back a little later; return what it has in @mask
  */
 int sysfs_config_settle(const char *bdf, off_t pos, uint16_t mask, uint16_t want);
+/* Wait until the kernel has put the device @bdf to sleep */
+int sysfs_wait_suspended(const char *bdf);
 
 /* Wait until something can be read from @fd */
 int wait_readable(int fd);
