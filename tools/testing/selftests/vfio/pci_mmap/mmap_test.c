@@ -56,7 +56,7 @@ static void find_flags(void *addr, char *flags, size_t size)
 
 TEST_F(mmap, flags)
 {
-	static const char * const want[] = { " sh", " io", " pf", " de", " dd" };
+	static const char want[][4] = { " sh", " io", " pf", " de", " dd" };
 	char flags[512];
 	void *map;
 	size_t i;
