@@ -12,7 +12,7 @@
 
 base=$1
 check_base "$base"
-need gnuplot-nox
+need gnuplot
 out=$build/$base/bench
 mkdir -p "$out"
 rm -f "$out"/*

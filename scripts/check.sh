@@ -8,8 +8,7 @@
 
 base=$1
 check_base "$base"
-read -ra source < <(to_unpack "$base") || :
-need "${to_build[@]}" "${to_boot[@]}" "${to_check[@]}" "${source[@]}"
+need "${to_build[@]}" "${to_boot[@]}" "${to_check[@]}"
 mkdir -p "$build/$base"
 log=$build/$base/check.log
 : >"$log"

@@ -4,10 +4,10 @@
 # guest.sh BASE [SCENARIO...]: stock guests, under a stock QEMU in the VM, with
 # devices whose BARs go off while they are read: see guest-scenarios.sh. All of them
 # without SCENARIO. Each is gone through on upstream and on the series with
-# disabled_bar=ones; toggle, lost and pulled also on the series as it comes. Prints a
-# table, then 'N passed, N failed, N skipped'.
+# disabled_bar=ones, there also through iommufd if QEMU knows it; toggle, lost and pulled
+# also on the series as it comes. Prints a table, then 'N passed, N failed, N skipped'.
 #
-# The guest's kernel is Debian's.
+# The guest's kernel is Debian's, or on another system the base itself.
 
 . "$(dirname "$0")/check/lib.sh"
 
@@ -24,82 +24,94 @@ for scenario in $scenarios; do
 		die "unknown scenario '$scenario': use some of: $known"
 done
 
-need "${to_build[@]}" "${to_boot[@]}" e2fsprogs
+need "${to_build[@]}" "${to_boot[@]}" mke2fs e2fsck
+mapfile -t inside < <(qemu_inside)
 mkdir -p "$guest"
-if [[ ! -f $guest/vmlinuz ]]; then
-	if ! apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1; then
-		((EUID)) || apt-get update >"$guest/apt.log" 2>&1 || :
-	fi
-	package=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null |
-		sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -1)
-	[[ $package ]] ||
-		die "apt knows no linux-image-cloud-amd64: run 'apt-get update' as root, with a network"
-	say "fetching $package for the guest"
-	(cd "$tmp" && apt-get download "$package") >"$guest/apt.log" 2>&1 ||
-		die "cannot download $package: is there a network? See $guest/apt.log"
-	dpkg-deb -x "$tmp/$package"_*.deb "$tmp/image"
-	mv "$tmp"/image/boot/vmlinuz-* "$guest/vmlinuz"
+if [[ ! -f $guest/vmlinuz ]] && is_debian; then
+	rm -rf "$guest/image"
+	fetch "${suite_of[$base]}" linux-image-cloud-amd64 "$guest/image" >/dev/null
+	mv "$guest"/image/boot/vmlinuz-* "$guest/vmlinuz"
+	rm -rf "$guest/image"
+elif [[ ! -f $guest/vmlinuz ]]; then
+	"$top/scripts/kernel.sh" "$base" upstream ''
+	cp "$build/$base/upstream/bzImage" "$guest/vmlinuz"
 fi
 
-# go_through VARIANT POLICY SCENARIO...: verdict[POLICY on VARIANT, SCENARIO] of each
+# go_through VARIANT POLICY VIA SCENARIO...: verdict_of[VARIANT-POLICY-VIA,SCENARIO] of
+# each, where VIA is how the inner QEMU has the devices: through their 'group', or 'iommufd'
 declare -A verdict_of=()
 go_through() {
-	local variant=$1 policy=$2 append scenario verdict status=0
-	shift 2
+	local variant=$1 policy=$2 via=$3 append scenario verdict status=0
+	local column=$1-$2-$3
+	shift 3
 
 	"$top/scripts/kernel.sh" "$base" "$variant" ''
 	"$top/scripts/initramfs.sh" "$base" "$guest/initramfs" \
 		"$top/$selftest/qemu/guest-scenarios.sh" \
-		"$tests/guest_bar=/bin/guest_bar" /sbin/mke2fs=/sbin/mke2fs \
-		/sbin/e2fsck=/sbin/e2fsck
-	append="scenarios=$(tr ' ' , <<<"$*")"
+		"$tests/guest_bar=/bin/guest_bar" "$(command -v mke2fs)=/sbin/mke2fs" \
+		"$(command -v e2fsck)=/sbin/e2fsck"
+	append="via=$via scenarios=$(tr ' ' , <<<"$*")"
 	[[ $policy == sigbus ]] || append+=" vfio_pci_core.disabled_bar=$policy"
-	say "guests on $variant, $policy"
+	say "guests on $variant, $policy, through $via"
 	MACHINE=guest APPEND=$append "$top/scripts/vm.sh" "$build/$base/$variant" 2400 \
 		"$top/scripts/jobs/guest" "$guest/vmlinuz=/guest/vmlinuz" \
 		"$guest/initramfs=/guest/initramfs" \
-		"$tests/pull_device=/selftests/pull_device" "${qemu_inside[@]}" |
-		tee "$guest/$variant-$policy" || status=$?
+		"$tests/pull_device=/selftests/pull_device" "${inside[@]}" |
+		tee "$guest/$column" || status=$?
 	while read -r _ scenario verdict; do
-		verdict_of[$variant-$policy,$scenario]=$verdict
-	done < <(grep -E '^guest [a-z]+ [a-z]+$' "$guest/$variant-$policy")
-	((!status)) || not_ok "guests on $variant, $policy" "the VM ended with status $status"
+		verdict_of[$column,$scenario]=$verdict
+	done < <(grep -E '^guest [a-z]+ [a-z]+$' "$guest/$column")
+	((!status)) || not_ok "guests on $variant, $policy, through $via" \
+		"the VM ended with status $status"
 }
 
-# expect SCENARIO VARIANT POLICY VERDICT
+# expect SCENARIO VARIANT POLICY VIA VERDICT
 expect() {
-	local verdict=${verdict_of[$2-$3,$1]-none}
+	local column=$2-$3-$4
+	local verdict=${verdict_of[$column,$1]-none}
 
-	if [[ $verdict == "$4" ]]; then
-		ok "$1 on $2 with $3: $verdict"
+	if [[ $verdict == "$5" ]]; then
+		ok "$1 on $2 with $3, through $4: $verdict"
 	else
-		not_ok "$1 on $2 with $3" "$verdict, not $4: see $guest/$2-$3"
+		not_ok "$1 on $2 with $3, through $4" "$verdict, not $5: see $guest/$column"
 	fi
 }
 
 "$top/scripts/kernel.sh" "$base" series ''
 read -ra list <<<"$scenarios"
-go_through upstream sigbus "${list[@]}"
+through=(group)
+! qemu-system-x86_64 -object help | grep -q '^ *iommufd$' || through+=(iommufd)
+go_through upstream sigbus group "${list[@]}"
 mapfile -t by_default < <(tr ' ' '\n' <<<"$scenarios" | grep -xE 'toggle|lost|pulled')
-((!${#by_default[@]})) || go_through series sigbus "${by_default[@]}"
-go_through series ones "${list[@]}"
+((!${#by_default[@]})) || go_through series sigbus group "${by_default[@]}"
+for via in "${through[@]}"; do
+	go_through series ones "$via" "${list[@]}"
+done
 
-printf '\n%-10s %-16s %-16s %s\n' scenario upstream 'series, sigbus' 'series, ones'
+row='%-10s %-16s %-16s %-16s %s\n'
+# shellcheck disable=SC2059
+printf "\n$row" scenario upstream 'series, sigbus' 'series, ones' 'ones, iommufd'
 for scenario in $scenarios; do
-	printf '%-10s %-16s %-16s %s\n' "$scenario" \
-		"${verdict_of[upstream-sigbus,$scenario]-}" \
-		"${verdict_of[series-sigbus,$scenario]-}" \
-		"${verdict_of[series-ones,$scenario]-}"
+	# shellcheck disable=SC2059
+	printf "$row" "$scenario" \
+		"${verdict_of[upstream-sigbus-group,$scenario]-}" \
+		"${verdict_of[series-sigbus-group,$scenario]-}" \
+		"${verdict_of[series-ones-group,$scenario]-}" \
+		"${verdict_of[series-ones-iommufd,$scenario]-}"
 done
 for scenario in $scenarios; do
-	expect "$scenario" series ones passed
+	for via in "${through[@]}"; do
+		expect "$scenario" series ones "$via" passed
+	done
 	[[ $scenario != toggle ]] || {
-		expect toggle upstream sigbus died
-		expect toggle series sigbus died
+		expect toggle upstream sigbus group died
+		expect toggle series sigbus group died
 	}
 	[[ $scenario != lost && $scenario != pulled ]] || {
-		expect "$scenario" upstream sigbus passed
-		expect "$scenario" series sigbus passed
+		expect "$scenario" upstream sigbus group passed
+		expect "$scenario" series sigbus group passed
 	}
 done
+((${#through[@]} > 1)) ||
+	skipped "iommufd" "this QEMU does not know it: $(qemu-system-x86_64 --version | head -1)"
 verdict

@@ -39,7 +39,7 @@ for dir in /dev /proc /sys /tmp /bin /root /run; do
 	add_dir $dir
 done
 echo 'nod /dev/console 600 0 0 c 5 1' >>"$spec"
-add_file /bin/busybox /bin/busybox
+add_file "$(command -v busybox)" /bin/busybox
 echo 'slink /bin/sh busybox 777 0 0' >>"$spec"
 add_file "$init" /init
 

@@ -14,17 +14,25 @@ build=$top/build
 selftest=tools/testing/selftests/vfio/pci_mmap
 bases=$(cd "$top/series" && echo *)
 variants="series upstream eager"
+# Debian's suite that has the base, for a machine of another
+declare -A suite_of=([6.12]=trixie)
 
-# Packages, by what they are for
-to_build=(git gcc ccache make flex bison bc cpio libelf-dev libssl-dev libc6-dev rsync kmod)
-to_boot=(qemu-system-x86 seabios busybox-static libc-bin)
-to_check=(perl python3-ply python3-git sparse shellcheck spin)
+# What is needed, by what it is for: programs, headers, libraries of gcc, modules of
+# Python, firmware of QEMU. See has().
+to_build=(git gcc ccache make flex bison bc cpio libelf.h openssl/ssl.h libc.a rsync depmod)
+to_boot=(qemu-system-x86_64 bios-256k.bin busybox ldd)
+to_check=(perl python3:ply python3:git sparse shellcheck spin)
 
-# What a QEMU in the VM needs, for vm.sh
-qemu_inside=(
-	/usr/bin/qemu-system-x86_64=/usr/bin/qemu-system-x86_64
-	/usr/share/qemu=/usr/share/qemu /usr/share/seabios=/usr/share/seabios
+# Debian's package of each, where its name is another
+declare -A package_of=(
+	[libelf.h]=libelf-dev [openssl/ssl.h]=libssl-dev [libc.a]=libc6-dev
+	[depmod]=kmod [qemu-system-x86_64]=qemu-system-x86 [bios-256k.bin]=seabios
+	[busybox]=busybox-static [ldd]=libc-bin [python3:ply]=python3-ply
+	[python3:git]=python3-git [mke2fs]=e2fsprogs [e2fsck]=e2fsprogs
+	[gnuplot]=gnuplot-nox [xz]=xz-utils
 )
+# Some of them are where not everybody looks
+PATH=$PATH:/usr/sbin:/sbin
 
 say() { printf '%s\n' "==> $*" >&2; }
 die() { printf '%s\n' "error: $*" >&2; exit 1; }
@@ -49,31 +57,94 @@ debug_suffix() {
 	esac
 }
 
-# need PACKAGE...: install what is missing, or say what to install
-need() {
-	local missing=() package
+# firmware PATTERN: print the paths of QEMU's firmware whose names match
+firmware() {
+	local folders
 
-	for package in "$@"; do
-		[[ $(dpkg-query -W -f '${db:Status-Status}' "$package" \
-			2>/dev/null) == installed ]] || missing+=("$package")
+	mapfile -t folders < <(qemu-system-x86_64 -L help)
+	find -L "${folders[@]}" -maxdepth 1 -name "$1" 2>/dev/null
+}
+
+# qemu_inside: print what vm.sh is to take along for a QEMU in the VM
+qemu_inside() { { command -v qemu-system-x86_64; firmware '*.bin'; } | sed 's/.*/&=&/'; }
+
+# has WHAT: is it there?
+has() {
+	case $1 in
+	*.h) gcc -E -include "$1" -x c /dev/null ;;
+	*.a) [[ $(gcc -print-file-name="$1") == /* ]] ;;
+	*.bin) [[ $(firmware "$1") ]] ;;
+	python3:*) PATH=/usr/bin:$PATH python3 -c "import ${1#*:}" ;;
+	*) command -v "$1" ;;
+	esac >/dev/null 2>&1
+}
+
+# Can packages be had from Debian's mirror?
+is_debian() { has apt-get && [[ -s /var/lib/dpkg/status ]]; }
+
+# need WHAT...: install what is missing, or say what to install
+need() {
+	local missing=() packages=() named='' what
+
+	for what in "$@"; do
+		has "$what" || missing+=("$what")
 	done
 	((${#missing[@]})) || return 0
 
-	((EUID == 0)) ||
-		die "missing packages: run 'apt-get install ${missing[*]}' as root"
+	for what in "${missing[@]}"; do
+		packages+=("${package_of[$what]-$what}")
+		named+=", $what [${packages[-1]}]"
+	done
+	if ! is_debian || ((EUID)); then
+		die "missing ${named#, }: install it, as root (in brackets: Debian's package)"
+	fi
 
-	say "installing ${missing[*]}"
+	say "installing ${packages[*]}"
 	mkdir -p "$build"
 	{
 		apt-get update &&
 		DEBIAN_FRONTEND=noninteractive apt-get install -y \
-			--no-install-recommends "${missing[@]}"
+			--no-install-recommends "${packages[@]}"
 	} >"$build/apt.log" 2>&1 </dev/null ||
-		die "cannot install ${missing[*]}: is there a network? See $build/apt.log"
+		die "cannot install ${packages[*]}: is there a network? See $build/apt.log"
+	for what in "${missing[@]}"; do
+		has "$what" || die "Debian's ${package_of[$what]-$what} has no $what: install it by hand"
+	done
 }
 
-# to_unpack BASE: print the packages that the kernel comes from
-to_unpack() { [[ ${KSRC-} ]] || echo "linux-source-$1 xz-utils"; }
+# fetch SUITE PACKAGE DIR: unpack Debian's PACKAGE in DIR, and print its version. It comes
+# with the sources and the keys that apt has on this machine, or, if they do not have it,
+# from SUITE on their mirror; apt's own lists and sources stay as they are.
+fetch() {
+	local suite=$1 package=$2 dir=$3 own=$build/apt mirror real
+	local apt=(-q -o "Dir::State::Lists=$own/lists" -o "Dir::Cache=$own/cache"
+		-o "APT::Sandbox::User=")
+
+	is_debian ||
+		die "$package comes from Debian, and this is another system: name a kernel tree with KSRC="
+	say "fetching $package"
+	mkdir -p "$own/lists/partial" "$own/cache/archives/partial" "$dir"
+	apt-get "${apt[@]}" update >"$own/log" 2>&1 || :
+	if ! apt-cache "${apt[@]}" show "$package" >/dev/null 2>&1; then
+		# shellcheck disable=SC2016
+		mirror=$(apt-get indextargets --format '$(REPO_URI)' \
+			'Created-By: Packages' | grep -m 1 '/debian/$') ||
+			die "apt has no mirror of Debian to fetch $package from"
+		printf 'deb [signed-by=%s] %s %s main\n' \
+			"$(printf '%s\n' /usr/share/keyrings/debian-archive-keyring.* |
+			tail -1)" "$mirror" "$suite" >"$own/sources.list"
+		apt+=(-o "Dir::Etc::SourceList=$own/sources.list" -o Dir::Etc::SourceParts=-)
+		apt-get "${apt[@]}" update >>"$own/log" 2>&1 || :
+	fi
+	# What a package without files stands for
+	real=$(apt-cache "${apt[@]}" depends "$package" |
+		sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -1)
+	package=${real:-$package}
+	(cd "$dir" && apt-get "${apt[@]}" download "$package") >>"$own/log" 2>&1 ||
+		die "cannot download $package: is there a network? See $own/log"
+	dpkg-deb -x "$dir/$package"_*.deb "$dir"
+	dpkg-deb -f "$dir/$package"_*.deb Version
+}
 
 # tree_version TREE: print VERSION.PATCHLEVEL of a kernel tree
 tree_version() {

@@ -8,8 +8,7 @@
 
 base=$1
 check_base "$base"
-read -ra source < <(to_unpack "$base") || :
-need "${to_build[@]}" "${to_boot[@]}" "${source[@]}"
+need "${to_build[@]}" "${to_boot[@]}"
 "$top/scripts/kernel.sh" "$base" series ''
 
 kernel=$build/$base/series
@@ -18,10 +17,12 @@ guest=$build/$base/guest.initramfs
 "$top/scripts/initramfs.sh" "$base" "$guest" "$top/$selftest/qemu/guest-init.sh" \
 	"$tests/guest_bar=/bin/guest_bar"
 
+mapfile -t inside < <(qemu_inside)
+
 say "booting it"
 if MACHINE=guest "$top/scripts/vm.sh" "$kernel" 300 "$top/scripts/jobs/run" \
 	"$tests/bar_demo=/bin/bar_demo" "$kernel/bzImage=/guest/bzImage" \
-	"$guest=/guest/initramfs" "${qemu_inside[@]}"
+	"$guest=/guest/initramfs" "${inside[@]}"
 then
 	echo "It works: the BAR was out of reach while decode was off, and came back."
 else

@@ -18,23 +18,21 @@ if [[ ${KSRC-} ]]; then
 		id="$KSRC $(cd "$KSRC" && find . -type f -printf '%P %s %T@\n' |
 			sort | sha256sum)"
 	fi
+elif [[ $(cat "$src.id" 2>/dev/null) == "linux-source-$base "* ]]; then
+	exit 0
 else
-	package=linux-source-$base
-	read -ra packages < <(to_unpack "$base")
-	need "${packages[@]}"
-	tarball=/usr/src/$package.tar.xz
-	[[ -f $tarball ]] ||
-		die "package $package has no $tarball: name a kernel tree with KSRC="
-	id="$package $(dpkg-query -W -f '${Version}' "$package")"
+	need xz
+	tmp=$(mktemp -d)
+	trap 'rm -rf "$tmp"' EXIT
+	id="linux-source-$base $(fetch "${suite_of[$base]}" "linux-source-$base" "$tmp")"
 fi
-
 [[ -f $src.id && $(<"$src.id") == "$id" ]] && exit 0
 
-say "unpacking ${KSRC:-$package}"
+say "unpacking ${KSRC:-$id}"
 rm -rf "$src" "$src.id"
 mkdir -p "$src"
 if [[ ! ${KSRC-} ]]; then
-	tar -C "$src" --strip-components=1 -xf "$tarball"
+	tar -C "$src" --strip-components=1 -xf "$tmp/usr/src/linux-source-$base.tar.xz"
 	check_tree "$src" "$base"
 elif is_git "$KSRC"; then
 	git -C "$KSRC" archive HEAD | tar -C "$src" -x

@@ -14,15 +14,16 @@ cd "$top"
 
 make_() { make -s --no-print-directory "$@"; }
 
-# A package that is missing, and no right to install it
-mkdir "$tmp/bin"
-printf '#!/bin/sh\nexit 1\n' >"$tmp/bin/dpkg-query"
-chmod 755 "$tmp/bin" "$tmp/bin/dpkg-query"
+# Something is missing, and we may not install it
+needs="$(declare -f die has is_debian need); $(declare -p package_of)"
 as_nobody=()
 ((EUID)) || as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-refuses "missing package, not root" "missing packages: run 'apt-get install" \
-	"${as_nobody[@]}" env "PATH=$tmp/bin:$PATH" \
-	bash -c "$(declare -f say die need); need gcc qemu-system-x86"
+refuses "missing program and header, not root" \
+	'missing no_such_program \[no_such_program\], no/such.h \[no/such.h\]: ' \
+	"${as_nobody[@]}" bash -c "$needs; need gcc no_such_program no/such.h libelf.h"
+refuses "missing programs, no Debian" \
+	'missing qemu-system-x86_64 \[qemu-system-x86\], flex \[flex\]: ' \
+	env "PATH=$tmp" "$BASH" -c "$needs; need qemu-system-x86_64 flex"
 
 refuses "unknown BASE" "unknown BASE '5.10'" make_ kernel BASE=5.10
 refuses "unknown BASE of the series" "unknown BASE '5.10'" make_ series BASE=5.10

@@ -25,6 +25,7 @@ while read -r line; do
 done < <(tac "$tmp/tap" | sed '/^# again: /q' | tac | grep -E '^(not )?ok [0-9]+ ')
 ((!status)) || not_ok "self-tests on MACHINE=guest" "the VM ended with status $status"
 "$top/scripts/guest.sh" "$1" toggle | tee "$tmp/guest" || :
-read -r passed _ failed _ < <(grep -E '^[0-9]+ passed, ' "$tmp/guest" || echo "0 passed, 1")
-n_passed=$((n_passed + passed)) n_failed=$((n_failed + failed))
+read -r passed _ failed _ skips _ < <(grep -E '^[0-9]+ passed, ' "$tmp/guest" ||
+	echo "0 passed, 1 failed, 0 skipped")
+n_passed=$((n_passed + passed)) n_failed=$((n_failed + failed)) n_skipped=$((n_skipped + skips))
 verdict
