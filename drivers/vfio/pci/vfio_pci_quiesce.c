@@ -144,7 +144,7 @@ static void vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 		vfio_pci_zap_bars(vdev);
 		vfio_config_restore(vdev);
 		pci_cfg_access_unlock(pdev);
-	} else if (there && !restore && vdev->irq_type == VFIO_PCI_INTX_IRQ_INDEX) {
+	} else if (there && !restore) {
 		vfio_pci_command_restore(vdev, 0);
 	}
 	WRITE_ONCE(vdev->quiesce.busy, false);

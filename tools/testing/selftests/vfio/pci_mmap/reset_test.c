@@ -774,6 +774,21 @@ TEST_F(reset, intx_stays_masked_without_msix)
 	close(fd);
 }
 
+/* With vfio_pci.nointxmask=1 as well: masked at the interrupt controller, then */
+TEST_F(reset, intx_is_not_masked_after_msix)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	ASSERT_LE(0, fd);
+	if (irq_trigger(&self->dev, VFIO_PCI_MSIX_IRQ_INDEX, fd))
+		SKIP(return, "%s has no MSI-X", bdf);
+	ASSERT_EQ(0, irq_trigger(&self->dev, VFIO_PCI_MSIX_IRQ_INDEX, -1));
+	if (irq_trigger(&self->dev, VFIO_PCI_INTX_IRQ_INDEX, fd))
+		SKIP(return, "%s has no INTx", bdf);
+	EXPECT_FALSE(is_masked());
+	close(fd);
+}
+
 #define ROUNDS 20000
 
 /**
