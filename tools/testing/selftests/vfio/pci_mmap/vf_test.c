@@ -4,12 +4,9 @@
  * zero, its PF says whether it answers. VFIO shows the bit as if it worked, and
  * the BAR answers whatever it says.
  */
-#include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
