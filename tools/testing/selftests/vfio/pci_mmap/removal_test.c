@@ -1148,6 +1148,8 @@ TEST_F(vf, held_by_one)
  * A physical function that goes while somebody wants virtual ones of it
  */
 
+#define ENABLE_SRIOV "/sys/module/vfio_pci/parameters/enable_sriov"
+
 FIXTURE(pf)
 {
 	struct scene *twins;
@@ -1162,10 +1164,16 @@ FIXTURE_SETUP(pf)
 	self->scene = create_vf();
 	ASSERT_NE(NULL, self->scene);
 	ASSERT_EQ(0, sysfs_write(self->scene->pf, "sriov_numvfs", "0"));
+	/* Should it have virtual functions when it goes, not every driver disables them */
+	ASSERT_EQ(0, file_write(ENABLE_SRIOV, "1"));
+	ASSERT_EQ(0, if_there(sysfs_write(self->scene->pf, "driver/unbind",
+					  self->scene->pf)));
+	ASSERT_EQ(0, driver_bind(self->scene->pf, "vfio-pci"));
 }
 
 FIXTURE_TEARDOWN(pf)
 {
+	file_write(ENABLE_SRIOV, "0");
 	bring_back(self->twins);
 	sysfs_write(self->scene->pf, "sriov_drivers_autoprobe", "0");
 	enable_vfs(self->scene);
