@@ -34,6 +34,7 @@ part "static checks" "$top/scripts/check/static.sh" "$base"
 part "patches" "$top/scripts/check/series.sh" "$base"
 part "model" "$top/scripts/check/model.sh"
 part "bad input" "$top/scripts/check/errors.sh" "$base"
+part "self-tests in a tree" "$top/scripts/check/kselftest.sh" "$base"
 part "self-tests on series" "$top/scripts/test.sh" "$base" series
 part "self-tests on upstream" "$top/scripts/test.sh" "$base" upstream
 part "self-tests on eager" "$top/scripts/test.sh" "$base" eager

@@ -124,7 +124,7 @@ boot() {
 		-kernel "$kernel/bzImage" -initrd "$tmp/initramfs" \
 		-append "console=ttyS0 panic=-1 no_timer_check intel_iommu=on $left_out ${APPEND-}" \
 		-serial file:"$log" -serial stdio \
-		-chardev pipe,id=monitor,path="$tmp/monitor" -mon chardev=monitor </dev/null |
+		-monitor pipe:"$tmp/monitor" </dev/null |
 		sed -u 's/\r//g' | tee "$tmp/output" |
 		sed -u -e '/^end of job: status /d' -e '/^gcda /d' \
 			-e "/^monitor: /{s///;w $tmp/monitor.in" -e 'd}'
