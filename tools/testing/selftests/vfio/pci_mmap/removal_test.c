@@ -644,9 +644,13 @@ static void start_holders(struct __test_metadata *_metadata, struct scene *scene
 {
 	struct device dev[MAX_FUNCTIONS];
 	time_t start = now();
-	int i, j;
+	int i, j, ret;
 
-	ASSERT_EQ(0, device_open(&dev[0], scene->function[0].bdf, -1, -1));
+	/* A recovery that was late may reset what has come back: VFIO does not wait for it */
+	do
+		ret = device_open(&dev[0], scene->function[0].bdf, -1, -1);
+	while (ret == -EAGAIN && now() - start <= PATIENCE && !usleep(1000));
+	ASSERT_EQ(0, ret);
 	if (scene->n > 1)
 		ASSERT_LT(0, device_open_beside(dev, scene->function[1].bdf));
 	for (i = 0; i < processes; i++) {
