@@ -31,6 +31,8 @@ declare -A titles=(
 	[refault_step]="all processes, on again"
 	[dma_map]="DMA map, touched"
 	[dma_unmap]="DMA unmap"
+	[shifted_dma_map]="DMA map, IOVA off by a page"
+	[shifted_dma_unmap]="DMA unmap of that"
 	[untouched_dma_map]="DMA map, untouched"
 	[untouched_dma_unmap]="DMA unmap, untouched"
 	[dma_mapped_faults]="page faults after that"
@@ -148,9 +150,9 @@ G=$((1 << 30))
 {
 	echo "SPDX-License-Identifier: GPL-2.0-only"
 	echo
-	table {first_use,faults,page_tables,map_populate_use,map_populate_faults,dma_map,zap,toggle,mmap_bar,mmap_window},plain,$((2 * G)) \
+	table {first_use,faults,page_tables,map_populate_use,map_populate_faults,dma_map,dma_unmap,shifted_dma_unmap,zap,toggle,mmap_bar,mmap_window},plain,$((2 * G)) \
 		{first_use,faults,page_tables,map_populate_use,map_populate_faults,dma_map,untouched_dma_map,dma_mapped_faults,zap,sparse_zap,sparse_page_tables},misaligned,$((2 * G)) \
-		{first_use,faults,touch_ratio,page_tables,map_populate_use,map_populate_faults,dma_map,zap,mmap_bar},plain,$((64 * G)) \
+		{first_use,faults,touch_ratio,page_tables,map_populate_use,map_populate_faults,dma_map,dma_unmap,zap,mmap_bar},plain,$((64 * G)) \
 		{zap,worst_zap,refault_touch},"1000 VMAs",65536
 	if gnuplot -e "dir='$out'" "$top/scripts/bench.gp"; then
 		cat "$out/chart.txt"
@@ -235,9 +237,18 @@ awk -F, '
 		      series("dma_mapped_faults", "plain", size), 0)
 		bound(name "DMA map, upstream being 1",
 		      relative("dma_map", "plain", size), 1 / 500)
+		bound(name "DMA unmap, upstream being 1",
+		      relative("dma_unmap", "plain", size), 1 / 500)
+		bound(name "DMA unmap, IOVA off by a page, upstream being 1",
+		      relative("shifted_dma_unmap", "plain", size), 1 / 10)
 		bound("64 GiB, plain: DMA map, 2 GiB being 1",
 		      ratio(series("dma_map", "plain", 64 * gib),
 			    series("dma_map", "plain", size)), 40)
+		bound("64 GiB, plain: DMA unmap, 2 GiB being 1",
+		      ratio(series("dma_unmap", "plain", 64 * gib),
+			    series("dma_unmap", "plain", size)), 40)
+		bound("256 MiB, plain: DMA map, upstream being 1",
+		      relative("dma_map", "plain", gib / 4), 1 / 100)
 
 		bound(name "mmap() and munmap(), upstream being 1",
 		      relative("mmap_bar", "plain", size), 1.3)

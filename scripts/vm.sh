@@ -20,7 +20,8 @@
 # the start of a timer or the call of another CPU is lost; or the IOMMU, which then does
 # not do what it was told. So BARs below 4 GiB that nobody needs are left out where
 # decode is toggled a lot (no_registers), guests, who turn off everything, are run with
-# one CPU, and a VM that it happens to is started again.
+# one CPU, and a VM that it happens to is started again: the last time with all CPUs in one
+# thread, where it cannot happen.
 #
 # QEMU without KVM may deliver an interrupt twice that a KVM in there injects into its guest:
 # see jobs/guest. What it takes, a kick of the CPU, QEMU from 10.2 on does whenever its memory
@@ -122,7 +123,7 @@ exec 3<>"$tmp/monitor.in" 4<>"$tmp/silence"
 # no_timer_check: on a busy machine the timer may not tick while the kernel looks at it
 boot() {
 	timeout --foreground -k 5 "$seconds" qemu-system-x86_64 \
-		-machine q35,kernel-irqchip=split -accel "${ACCEL:-tcg}" \
+		-machine q35,kernel-irqchip=split -accel "${ACCEL:-tcg}$threads" \
 		-cpu "$cpu" -smp $cpus -m 3G "${machine[@]}" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off \
@@ -203,6 +204,8 @@ for ((attempt = 1; attempt <= attempts; attempt++)); do
 	: >"$tmp/monitor.out"
 	: >"$tmp/output"
 	: >"$tmp/lost"
+	threads=
+	((attempt == 1 || attempt < attempts)) || threads=,thread=single
 	watch >"$tmp/monitor.in" &
 	boot || status=$?
 	kill $! 2>/dev/null || :

@@ -41,6 +41,7 @@
 #include "../../kselftest.h"
 #include "access.h"
 #include "device.h"
+#include "draw.h"
 #include "fuzz_model.h"
 #include "sysfs.h"
 
@@ -777,16 +778,6 @@ static size_t shrink(const char *bdf, const struct op *ops, size_t *list,
 	}
 	free(part);
 	return n;
-}
-
-/* The splitmix64 generator */
-static uint64_t draw(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
 }
 
 static enum kind draw_kind(uint64_t *state)

@@ -9,23 +9,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <linux/pci_regs.h>
-
 #include "harness.h"
 #include "access.h"
 #include "device.h"
+#include "edu.h"
 
-/* edu reaches no more than 256 MiB */
 #define IOVA 0x1000000ULL
-
-#define EDU_ID		0x00
-#define EDU_SOURCE	0x80
-#define EDU_TARGET	0x88
-#define EDU_COUNT	0x90
-#define EDU_COMMAND	0x98
-#define EDU_BUFFER	0x40000
-#define EDU_START	1
-#define EDU_TO_MEMORY	2
 
 static const char *bdf[2];
 
@@ -54,8 +43,6 @@ FIXTURE_VARIANT_ADD(peer, misaligned)
 
 FIXTURE_SETUP(peer)
 {
-	uint32_t id;
-
 	ASSERT_EQ(0, device_open(&self->dev[0], bdf[0], -1, -1));
 	ASSERT_LT(0, device_open_beside(self->dev, bdf[1]));
 	self->page = getpagesize();
@@ -65,36 +52,15 @@ FIXTURE_SETUP(peer)
 	if (device_fill(&self->dev[0], self->map))
 		SKIP(return, "BAR %u of %s does not keep what is written",
 		     self->dev[0].bar, bdf[0]);
-	self->edu = device_map(&self->dev[1], self->dev[1].bar_size, 0);
-	ASSERT_NE(MAP_FAILED, self->edu);
-	ASSERT_EQ(0, try_read(self->edu + EDU_ID, &id));
-	if ((id & 0xff) != 0xed)
+	self->edu = edu_start(&self->dev[1]);
+	if (!self->edu)
 		SKIP(return, "%s is not QEMU's edu device", bdf[1]);
-	ASSERT_EQ(0, config_write(&self->dev[1], PCI_COMMAND, 2,
-				  PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER));
 }
 
 FIXTURE_TEARDOWN(peer)
 {
 	device_close(&self->dev[1]);
 	device_close(&self->dev[0]);
-}
-
-static void edu_write(void *edu, size_t reg, uint64_t value)
-{
-	__atomic_store_n((uint64_t *)(edu + reg), value, __ATOMIC_SEQ_CST);
-}
-
-static void edu_copy(void *edu, uint64_t source, uint64_t target, uint64_t cmd)
-{
-	uint64_t *command = edu + EDU_COMMAND;
-
-	edu_write(edu, EDU_SOURCE, source);
-	edu_write(edu, EDU_TARGET, target);
-	edu_write(edu, EDU_COUNT, sizeof(uint32_t));
-	edu_write(edu, EDU_COMMAND, cmd | EDU_START);
-	while (__atomic_load_n(command, __ATOMIC_SEQ_CST) & EDU_START)
-		usleep(10000);
 }
 
 /*
@@ -105,8 +71,8 @@ static uint32_t copy_word(void *edu, uint64_t iova, void *page)
 {
 	uint32_t value = 0;
 
-	edu_copy(edu, iova, EDU_BUFFER, 0);
-	edu_copy(edu, EDU_BUFFER, iova + 8, EDU_TO_MEMORY);
+	edu_read(edu, iova, sizeof(value));
+	edu_write(edu, iova + 8, sizeof(value));
 	try_read(page + 8, &value);
 	return value;
 }

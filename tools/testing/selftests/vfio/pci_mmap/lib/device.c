@@ -107,7 +107,7 @@ static int open_container(void)
 	return fd < 0 ? -errno : fd;
 }
 
-static int open_group(struct device *dev, int container, int group)
+static int open_group(struct device *dev, int container, int group, int type)
 {
 	struct vfio_group_status status = { .argsz = sizeof(status) };
 	char path[PATH_MAX];
@@ -128,7 +128,7 @@ static int open_group(struct device *dev, int container, int group)
 	if (ioctl(dev->group, VFIO_GROUP_SET_CONTAINER, &dev->container))
 		return -errno;
 	if (container < 0 &&
-	    ioctl(dev->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+	    ioctl(dev->container, VFIO_SET_IOMMU, type))
 		return -errno;
 	return 0;
 }
@@ -162,7 +162,8 @@ static int find_regions(struct device *dev)
 	return 0;
 }
 
-int device_open(struct device *dev, const char *bdf, int container, int group)
+static int open_device(struct device *dev, const char *bdf, int container, int group,
+		       int type)
 {
 	int ret;
 
@@ -172,7 +173,7 @@ int device_open(struct device *dev, const char *bdf, int container, int group)
 	if (dev->container < 0)
 		return dev->container;
 
-	ret = open_group(dev, container, group);
+	ret = open_group(dev, container, group, type);
 	if (ret)
 		goto err;
 
@@ -190,6 +191,16 @@ int device_open(struct device *dev, const char *bdf, int container, int group)
 err:
 	device_close(dev);
 	return ret;
+}
+
+int device_open(struct device *dev, const char *bdf, int container, int group)
+{
+	return open_device(dev, bdf, container, group, VFIO_TYPE1v2_IOMMU);
+}
+
+int device_open_v1(struct device *dev, const char *bdf)
+{
+	return open_device(dev, bdf, -1, -1, VFIO_TYPE1_IOMMU);
 }
 
 int device_open_beside(struct device *dev, const char *bdf)

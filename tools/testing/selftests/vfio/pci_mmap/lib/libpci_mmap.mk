@@ -7,6 +7,7 @@ LIBPCI_MMAP_C := access.c
 LIBPCI_MMAP_C += access_stress.c
 LIBPCI_MMAP_C += debugfs.c
 LIBPCI_MMAP_C += device.c
+LIBPCI_MMAP_C += edu.c
 LIBPCI_MMAP_C += fail_nth.c
 LIBPCI_MMAP_C += fuzz_model.c
 LIBPCI_MMAP_C += qemu.c

@@ -44,6 +44,8 @@ int device_arguments(int *argc, char **argv, const char **bdfs, int max);
  * @group is that of another device of the same group, or -1.
  */
 int device_open(struct device *dev, const char *bdf, int container, int group);
+/* The same with a container of its own, in which DMA unmaps work as in version 1 */
+int device_open_v1(struct device *dev, const char *bdf);
 /*
  * Open dev[1] beside dev[0], in its container and, if they are of the same group,
  * in that. Returns the number of groups, 1 or 2, or a negative errno.
