@@ -30,7 +30,7 @@ mkdir -p "$guest"
 if [[ ! -f $guest/vmlinuz ]] && is_debian; then
 	rm -rf "$guest/image"
 	fetch "${suite_of[$base]}" linux-image-cloud-amd64 "$guest/image" >/dev/null
-	mv "$guest"/image/boot/vmlinuz-* "$guest/vmlinuz"
+	find "$guest/image" -name 'vmlinuz*' -type f -exec mv {} "$guest/vmlinuz" \;
 	rm -rf "$guest/image"
 elif [[ ! -f $guest/vmlinuz ]]; then
 	"$top/scripts/kernel.sh" "$base" upstream ''

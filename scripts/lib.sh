@@ -136,10 +136,12 @@ fetch() {
 		apt+=(-o "Dir::Etc::SourceList=$own/sources.list" -o Dir::Etc::SourceParts=-)
 		apt-get "${apt[@]}" update >>"$own/log" 2>&1 || :
 	fi
-	# What a package without files stands for
-	real=$(apt-cache "${apt[@]}" depends "$package" |
-		sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -1)
-	package=${real:-$package}
+	# What a package without files stands for, and that in turn
+	while real=$(apt-cache "${apt[@]}" depends "$package" |
+		sed -n 's/^ *Depends: \(linux-\(image\|binary\)-.*\)/\1/p' | head -1)
+	      [[ $real ]]; do
+		package=$real
+	done
 	(cd "$dir" && apt-get "${apt[@]}" download "$package") >>"$own/log" 2>&1 ||
 		die "cannot download $package: is there a network? See $own/log"
 	dpkg-deb -x "$dir/$package"_*.deb "$dir"
