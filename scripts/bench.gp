@@ -18,20 +18,21 @@ set xlabel "size of the BAR"
 set ylabel "1 instruction being 1 ns"
 set key top left
 
-array title[3] = ["plain mmap(), then up to 524,288 reads", \
-		  "the same off by one page", "DMA map, after plain mmap()"]
-array how[3] = ["plain", "misaligned", "plain"]
-array what[3] = ["first_use", "first_use", "dma_map"]
+array title[4] = ["plain mmap(), then up to 524,288 reads", \
+		  "the same off by one page", "DMA map, after plain mmap()", \
+		  "a guest with the BAR, from start to power-off"]
+array how[4] = ["plain", "misaligned", "plain", "guest"]
+array what[4] = ["first_use", "first_use", "dma_map", "life"]
 variants = "eager upstream series"
 
 figure(variant, i) = strcol(1) eq variant && strcol(3) eq how[i] && \
 		     strcol(4) eq what[i] ? $5 / 1e9 : NaN
 
-set terminal svg size 1200,420 font "sans-serif,13" background "white"
+set terminal svg size 1600,420 font "sans-serif,13" background "white"
 set output dir."/bench.svg"
-set multiplot layout 1,3
+set multiplot layout 1,4
 set grid
-do for [i=1:3] {
+do for [i=1:4] {
 	set title title[i]
 	plot for [variant in variants] dir."/bench.csv" \
 		using 2:(figure(variant, i)) with linespoints lw 2 title variant
@@ -41,7 +42,7 @@ unset multiplot
 set terminal dumb noenhanced size 78,22
 set output dir."/chart.txt"
 unset grid
-do for [i=1:3] {
+do for [i=1:4] {
 	set title title[i]
 	plot for [variant in variants] dir."/bench.csv" \
 		using 2:(figure(variant, i)) with linespoints title variant

@@ -12,7 +12,7 @@
 
 base=$1
 check_base "$base"
-need gnuplot
+need gnuplot "${to_boot[@]}"
 out=$build/$base/bench
 mkdir -p "$out"
 rm -f "$out"/*
@@ -31,8 +31,8 @@ declare -A titles=(
 	[refault_step]="all processes, on again"
 	[dma_map]="DMA map, touched"
 	[dma_unmap]="DMA unmap"
-	[shifted_dma_map]="DMA map, IOVA off by a page"
-	[shifted_dma_unmap]="DMA unmap of that"
+	[shifted_dma_map]="DMA map, off by a page"
+	[shifted_dma_unmap]="DMA unmap, off by a page"
 	[untouched_dma_map]="DMA map, untouched"
 	[untouched_dma_unmap]="DMA unmap, untouched"
 	[dma_mapped_faults]="page faults after that"
@@ -49,6 +49,7 @@ declare -A titles=(
 	[mmap_bar]="mmap() and munmap()"
 	[mmap_window]="the same of 64 KiB"
 	[worst_zap]="worst decode off"
+	[life]="QEMU's start to power-off"
 )
 
 # table [WHAT,HOW,SIZE...]: print figures of bench.csv, all or just these
@@ -100,7 +101,7 @@ table() {
 		END {
 			for (i = 1; i <= n; i++) {
 				split(row = rows[i], key, ",")
-				head = scaled(key[3], sizes) ", " key[2]
+				head = (key[3] ? scaled(key[3], sizes) : "no BAR") ", " key[2]
 				if (head != last)
 					printf format, head, "eager", "upstream",
 					       "series", "/upstream", "/eager"
@@ -119,9 +120,11 @@ table() {
 measure() { # VARIANT
 	local status=0
 
-	MACHINE=bench APPEND=norandmaps "$top/scripts/vm.sh" "$build/$base/$1" 1200 \
+	MACHINE=bench APPEND=norandmaps "$top/scripts/vm.sh" "$build/$base/$1" 2400 \
 		"$top/scripts/jobs/bench" \
 		"$build/$base/selftests/vfio/pci_mmap=/selftests" \
+		"$guest/vmlinuz=/guest/vmlinuz" "$out/initramfs=/guest/initramfs" \
+		"${inside[@]}" \
 		>"$out/$1.log" || status=$?
 	((!status)) || echo "failed measuring on $1: status $status" | tee -a "$out/$1.log"
 }
@@ -129,6 +132,11 @@ measure() { # VARIANT
 for variant in $variants; do
 	"$top/scripts/kernel.sh" "$base" "$variant" ''
 done
+
+mapfile -t inside < <(qemu_inside)
+guest=$build/$base/guest
+guest_kernel "$base"
+"$top/scripts/initramfs.sh" "$base" "$out/initramfs" "$top/$selftest/qemu/life-init.sh"
 
 # Together: instructions are not counted faster on an idle machine
 say "measuring on each of $variants: takes some minutes"
@@ -153,7 +161,8 @@ G=$((1 << 30))
 	table {first_use,faults,page_tables,map_populate_use,map_populate_faults,dma_map,dma_unmap,shifted_dma_unmap,zap,toggle,mmap_bar,mmap_window},plain,$((2 * G)) \
 		{first_use,faults,page_tables,map_populate_use,map_populate_faults,dma_map,untouched_dma_map,dma_mapped_faults,zap,sparse_zap,sparse_page_tables},misaligned,$((2 * G)) \
 		{first_use,faults,touch_ratio,page_tables,map_populate_use,map_populate_faults,dma_map,dma_unmap,zap,mmap_bar},plain,$((64 * G)) \
-		{zap,worst_zap,refault_touch},"1000 VMAs",65536
+		{zap,worst_zap,refault_touch},"1000 VMAs",65536 \
+		life,guest,{0,4096,$((2 * G)),$((32 * G)),$((64 * G))}
 	if gnuplot -e "dir='$out'" "$top/scripts/bench.gp"; then
 		cat "$out/chart.txt"
 		sed -i '1a <!-- SPDX-License-Identifier: GPL-2.0-only -->' "$out/bench.svg"
@@ -249,6 +258,16 @@ awk -F, '
 			    series("dma_unmap", "plain", size)), 40)
 		bound("256 MiB, plain: DMA map, upstream being 1",
 		      relative("dma_map", "plain", gib / 4), 1 / 100)
+
+		# What a BAR costs its guest, beside another device of the same kind
+		split("2 32 64", guest_sizes, " ")
+		for (i = 1; i <= 3; i++) {
+			size = guest_sizes[i] * gib
+			bound(size / gib " GiB, in a guest: its life, 4 KiB being 1",
+			      ratio(series("life", "guest", size),
+				    series("life", "guest", 4096)), 1.15)
+		}
+		size = 2 * gib
 
 		bound(name "mmap() and munmap(), upstream being 1",
 		      relative("mmap_bar", "plain", size), 1.3)

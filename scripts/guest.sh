@@ -6,8 +6,6 @@
 # without SCENARIO. Each is gone through on upstream and on the series with
 # disabled_bar=ones, there also through iommufd if QEMU knows it; toggle, lost and pulled
 # also on the series as it comes. Prints a table, then 'N passed, N failed, N skipped'.
-#
-# The guest's kernel is Debian's, or on another system the base itself.
 
 . "$(dirname "$0")/check/lib.sh"
 
@@ -27,15 +25,7 @@ done
 need "${to_build[@]}" "${to_boot[@]}" mke2fs e2fsck
 mapfile -t inside < <(qemu_inside)
 mkdir -p "$guest"
-if [[ ! -f $guest/vmlinuz ]] && is_debian; then
-	rm -rf "$guest/image"
-	fetch "${suite_of[$base]}" linux-image-cloud-amd64 "$guest/image" >/dev/null
-	find "$guest/image" -name 'vmlinuz*' -type f -exec mv {} "$guest/vmlinuz" \;
-	rm -rf "$guest/image"
-elif [[ ! -f $guest/vmlinuz ]]; then
-	"$top/scripts/kernel.sh" "$base" upstream ''
-	cp "$build/$base/upstream/bzImage" "$guest/vmlinuz"
-fi
+guest_kernel "$base"
 
 # go_through VARIANT POLICY VIA SCENARIO...: verdict_of[VARIANT-POLICY-VIA,SCENARIO] of
 # each, where VIA is how the inner QEMU has the devices: through their 'group', or 'iommufd'

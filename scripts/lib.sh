@@ -148,6 +148,24 @@ fetch() {
 	dpkg-deb -f "$dir/$package"_*.deb Version
 }
 
+# guest_kernel BASE: leave build/BASE/guest/vmlinuz, Debian's kernel for guests, or on
+# another system the base itself
+guest_kernel() {
+	local guest=$build/$1/guest
+
+	[[ ! -f $guest/vmlinuz ]] || return 0
+	rm -rf "$guest/image"
+	mkdir -p "$guest"
+	if is_debian; then
+		fetch "${suite_of[$1]}" linux-image-cloud-amd64 "$guest/image" >/dev/null
+		find "$guest/image" -name 'vmlinuz*' -type f -exec mv {} "$guest/vmlinuz" \;
+		rm -rf "$guest/image"
+	else
+		"$top/scripts/kernel.sh" "$1" upstream ''
+		cp "$build/$1/upstream/bzImage" "$guest/vmlinuz"
+	fi
+}
+
 # tree_version TREE: print VERSION.PATCHLEVEL of a kernel tree
 tree_version() {
 	[[ -f $1/Makefile && -f $1/drivers/vfio/pci/vfio_pci_core.c ]] ||

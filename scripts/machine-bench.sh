@@ -9,7 +9,7 @@
 [[ ${ACCEL:-tcg} == tcg ]] ||
 	die "MACHINE=bench counts instructions, which takes emulation: leave ACCEL out"
 
-cpus=1
+cpus=1 cpu+=,pku=off
 machine=(
 	-icount shift=0,sleep=off -rtc clock=vm,base=2026-01-01 -seed 1
 	-global q35-pcihost.pci-hole64-size=512G
@@ -17,7 +17,7 @@ machine=(
 # A BAR of registers is 4 KiB and there without asking
 devices=(-device pci-testdev,bus=pcie.0,addr=8)
 slot=8
-for size in 64K 2M 16M 256M 2G 16G 64G; do
+for size in 64K 2M 16M 256M 2G 16G 64G 32G; do
 	slot=$((slot + 1))
 	devices+=(-device "pci-testdev,membar=$size,bus=pcie.0,addr=$(printf %x $slot)")
 done

@@ -71,9 +71,9 @@ static uint32_t copy_word(void *edu, uint64_t iova, void *page)
 {
 	uint32_t value = 0;
 
-	edu_read(edu, iova, sizeof(value));
-	edu_write(edu, iova + 8, sizeof(value));
-	try_read(page + 8, &value);
+	if (!edu_read(edu, iova, sizeof(value)) &&
+	    !edu_write(edu, iova + 8, sizeof(value)))
+		try_read(page + 8, &value);
 	return value;
 }
 

@@ -2,6 +2,7 @@
 /*
  * The edu device of QEMU
  */
+#include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -39,24 +40,30 @@ static void set(void *edu, size_t reg, uint64_t value)
 	__atomic_store_n((uint64_t *)(edu + reg), value, __ATOMIC_SEQ_CST);
 }
 
-/* It takes its time: 100 ms */
-static void copy(void *edu, uint64_t source, uint64_t target, size_t size, uint64_t command)
+/* It takes its time: 100 ms. If it takes a hundred times that, it will not come back. */
+static int copy(void *edu, uint64_t source, uint64_t target, size_t size, uint64_t command)
 {
+	int tries;
+
 	set(edu, EDU_SOURCE, source);
 	set(edu, EDU_TARGET, target);
 	set(edu, EDU_COUNT, size);
 	set(edu, EDU_COMMAND, command | EDU_START);
-	while (__atomic_load_n((uint64_t *)(edu + EDU_COMMAND), __ATOMIC_SEQ_CST) &
-	       EDU_START)
+	for (tries = 0; tries < 1000; tries++) {
+		if (!(__atomic_load_n((uint64_t *)(edu + EDU_COMMAND),
+				      __ATOMIC_SEQ_CST) & EDU_START))
+			return 0;
 		usleep(10000);
+	}
+	return -ETIMEDOUT;
 }
 
-void edu_read(void *edu, uint64_t iova, size_t size)
+int edu_read(void *edu, uint64_t iova, size_t size)
 {
-	copy(edu, iova, EDU_BUFFER, size, 0);
+	return copy(edu, iova, EDU_BUFFER, size, 0);
 }
 
-void edu_write(void *edu, uint64_t iova, size_t size)
+int edu_write(void *edu, uint64_t iova, size_t size)
 {
-	copy(edu, EDU_BUFFER, iova, size, EDU_TO_MEMORY);
+	return copy(edu, EDU_BUFFER, iova, size, EDU_TO_MEMORY);
 }

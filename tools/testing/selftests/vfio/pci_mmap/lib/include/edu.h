@@ -16,8 +16,8 @@
 
 /* Map its registers and let it do DMA; NULL if @dev is another device */
 void *edu_start(struct device *dev);
-/* Copy @size bytes at @iova to its buffer, or back */
-void edu_read(void *edu, uint64_t iova, size_t size);
-void edu_write(void *edu, uint64_t iova, size_t size);
+/* Copy @size bytes at @iova to its buffer, or back; -ETIMEDOUT if it does not end */
+int edu_read(void *edu, uint64_t iova, size_t size);
+int edu_write(void *edu, uint64_t iova, size_t size);
 
 #endif /* PCI_MMAP_EDU_H */
