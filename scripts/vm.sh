@@ -21,7 +21,7 @@
 # not do what it was told. So BARs below 4 GiB that nobody needs are left out where
 # decode is toggled a lot (no_registers), guests, who turn off everything, are run with
 # one CPU, and a VM that it happens to is started again: the last time with all CPUs in one
-# thread, where it cannot happen.
+# thread, where it cannot happen, and with twice the time.
 #
 # QEMU without KVM may deliver an interrupt twice that a KVM in there injects into its guest:
 # see jobs/guest. What it takes, a kick of the CPU, QEMU from 10.2 on does whenever its memory
@@ -205,7 +205,9 @@ for ((attempt = 1; attempt <= attempts; attempt++)); do
 	: >"$tmp/output"
 	: >"$tmp/lost"
 	threads=
-	((attempt == 1 || attempt < attempts)) || threads=,thread=single
+	if ((attempt > 1 && attempt == attempts)); then
+		threads=,thread=single seconds=$((2 * seconds))
+	fi
 	watch >"$tmp/monitor.in" &
 	boot || status=$?
 	kill $! 2>/dev/null || :
