@@ -24,7 +24,6 @@ done
 
 need "${to_build[@]}" "${to_boot[@]}" mke2fs e2fsck
 mapfile -t inside < <(qemu_inside)
-mkdir -p "$guest"
 guest_kernel "$base"
 
 # go_through VARIANT POLICY VIA SCENARIO...: verdict_of[VARIANT-POLICY-VIA,SCENARIO] of

@@ -548,28 +548,18 @@ TEST_F_TIMEOUT(dma_random, operations, 7200)
 	EXPECT_EQ(locked, locked_pages());
 }
 
-/* number OPTION: take an option that the harness does not know out of argv */
-static uint64_t number(int *argc, char **argv, const char *option, uint64_t value)
-{
-	int i;
-
-	for (i = 1; i < *argc - 1; i++) {
-		if (strcmp(argv[i], option))
-			continue;
-		value = strtoull(argv[i + 1], NULL, 0);
-		*argc -= 2;
-		memmove(argv + i, argv + i + 2, (*argc - i + 1) * sizeof(*argv));
-		break;
-	}
-	return value;
-}
-
 int main(int argc, char **argv)
 {
+	const char *text;
+
 	device_arguments(&argc, argv, bdf, 2);
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		return KSFT_FAIL;
-	seed = number(&argc, argv, "-s", seed);
-	operations = number(&argc, argv, "-n", operations);
+	text = take_option(&argc, argv, "-s");
+	if (text)
+		seed = strtoull(text, NULL, 0);
+	text = take_option(&argc, argv, "-n");
+	if (text)
+		operations = strtoull(text, NULL, 0);
 	return test_harness_run(argc, argv);
 }

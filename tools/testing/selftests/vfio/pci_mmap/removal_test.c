@@ -1497,19 +1497,10 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
-	const char *text = getenv("ROUNDS");
-	int i;
+	const char *text;
 
 	device_arguments(&argc, argv, bdfs, 4);
-	/* The harness does not know it */
-	for (i = 1; i < argc - 1; i++) {
-		if (strcmp(argv[i], "-n"))
-			continue;
-		text = argv[i + 1];
-		argc -= 2;
-		memmove(argv + i, argv + i + 2, (argc - i + 1) * sizeof(*argv));
-		break;
-	}
+	text = take_option(&argc, argv, "-n") ?: getenv("ROUNDS");
 	if (text)
 		rounds = atoi(text);
 	if (rounds < 1)

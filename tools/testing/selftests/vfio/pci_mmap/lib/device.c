@@ -100,6 +100,22 @@ int device_arguments(int *argc, char **argv, const char **bdfs, int max)
 	return n;
 }
 
+const char *take_option(int *argc, char **argv, const char *option)
+{
+	const char *value;
+	int i;
+
+	for (i = 1; i < *argc - 1; i++) {
+		if (strcmp(argv[i], option))
+			continue;
+		value = argv[i + 1];
+		*argc -= 2;
+		memmove(argv + i, argv + i + 2, (*argc - i + 1) * sizeof(*argv));
+		return value;
+	}
+	return NULL;
+}
+
 static int open_container(void)
 {
 	int fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);

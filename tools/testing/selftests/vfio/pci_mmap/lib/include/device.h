@@ -38,6 +38,8 @@ struct device {
 
 /* Take devices off the end of argv, or out of the environment, or skip */
 int device_arguments(int *argc, char **argv, const char **bdfs, int max);
+/* Take an option that the harness does not know out of argv; its value, or NULL */
+const char *take_option(int *argc, char **argv, const char *option);
 
 /*
  * Return 0 or a negative errno. @container is that of another device, or -1.

@@ -5,7 +5,6 @@
 #ifndef PCI_MMAP_EDU_H
 #define PCI_MMAP_EDU_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
