@@ -33,6 +33,9 @@ help:
 	@echo '  ONLY=NAME            run just this program, or program:test, of the self-tests'
 	@echo '  KSRC=DIR             kernel tree to build from; else a Debian package is used'
 	@echo '  ACCEL=kvm            let QEMU use KVM; else it emulates'
+	@echo
+	@echo 'Tested with'
+	@sed -n '/^Tested with/,/^QEMU/s/^\t/  /p' README
 
 export KSRC ACCEL
 
