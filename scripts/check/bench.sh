@@ -32,7 +32,7 @@ refuses "no kernel" "no .*/bzImage" scripts/vm.sh "$tmp" 60 scripts/jobs/failure
 
 refuses "panic" "the kernel in the VM panicked" vm series 60 panic
 shows "panic: the log is shown" 'sysrq triggered crash'
-refuses "hang" "the VM hung: no end of the job within 15 s" vm series 15 hang
+refuses "hang" "the VM hung: the job said nothing for 15 s" vm series 15 hang
 shows "hang: the log is shown" 'Run /init as init process'
 refuses "warning" "the kernel in the VM complained" vm series 60 splat
 shows "warning: the log is shown" 'WARNING: .*lkdtm_WARNING'
