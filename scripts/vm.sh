@@ -188,6 +188,7 @@ watch() {
 		if ((quiet >= seconds)); then
 			echo "the job said nothing for $seconds s" >"$tmp/hung"
 			echo quit
+			return
 		fi
 		((attempts > 1 && quiet >= 30)) || continue
 		echo stop
