@@ -236,6 +236,9 @@ static int turn_off_and_on(bool power, int n)
 		config_write(reg, on);
 		late += load(word_offset(i % WORDS)) != reads.data[i % WORDS];
 	}
+	/* Few rounds may be over before the reader gets at its CPU: the device is on now */
+	for (i = 0; i < 1000 && !__atomic_load_n(&reads.n_data, __ATOMIC_RELAXED); i++)
+		usleep(10000);
 	__atomic_store_n(&reads.stop, true, __ATOMIC_RELAXED);
 	pthread_join(reader, NULL);
 	printf("%d rounds, %lu after which the device did not answer, ", n, late);
