@@ -15,7 +15,7 @@ selftest=tools/testing/selftests/vfio/pci_mmap
 bases=$(cd "$top/series" && echo *)
 variants="series upstream eager"
 # Debian's suite that has the base, for a machine of another
-declare -A suite_of=([6.12]=trixie)
+declare -A suite_of=([6.12]=trixie [7.3]=trixie-backports)
 
 # What is needed, by what it is for: programs, headers, libraries of gcc, modules of
 # Python, firmware of QEMU. See has().
