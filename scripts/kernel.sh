@@ -30,8 +30,11 @@ upstream) patches=() ;;
 esac
 tip=$("$top/scripts/compose.sh" "$src" base "${patches[@]}")
 
+# Options of the fragments that a base does not have
+declare -A lacks=([6.12]='CONFIG_KVM_IOAPIC|CONFIG_NUMA_MIGRATION' [7.3]=CONFIG_X86_5LEVEL)
 fragment=$(cat "$top/$selftest/qemu/kernel.config" \
-	${debug:+"$top/$selftest/qemu/${debug#-}.config"})
+	${debug:+"$top/$selftest/qemu/${debug#-}.config"} |
+	grep -vE "^(${lacks[$base]-none})=")
 
 # What only some files are compiled for, as variables of kbuild: the debug kernel
 # counts the lines of the series, the KCSAN kernel watches vfio-pci
