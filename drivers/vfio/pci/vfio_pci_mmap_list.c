@@ -69,7 +69,7 @@ static int vfio_pci_mmap_list_insert(struct vfio_pci_core_device *vdev,
 
 	mmap_assert_write_locked(vma->vm_mm);
 
-	entry = kmalloc(sizeof(*entry), gfp);
+	entry = kmalloc_obj(*entry, gfp);
 	if (!entry)
 		return -ENOMEM;
 
