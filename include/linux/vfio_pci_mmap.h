@@ -7,15 +7,15 @@
 #define VFIO_PCI_MMAP_H
 
 #include <linux/list.h>
+#include <linux/mm_types.h>
 #include <linux/mutex.h>
 #include <linux/pci_quiesce.h>
 #include <linux/rwsem.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
-struct page;
 struct vfio_pci_core_device;
-struct vm_area_struct;
+struct vm_fault;
 
 /**
  * struct vfio_pci_zap - What a zap of a device has to take away
@@ -123,5 +123,12 @@ struct vfio_pci_quiesce {
 	unsigned int		tries;
 	bool			lost_again;
 };
+
+/* For drivers that reach registers, or handle faults, by themselves */
+int vfio_pci_access_begin(struct vfio_pci_core_device *vdev, bool test_mem);
+int vfio_pci_access_now(struct vfio_pci_core_device *vdev, bool test_mem);
+void vfio_pci_access_end(struct vfio_pci_core_device *vdev);
+vm_fault_t vfio_pci_fault_lock_memory(struct vfio_pci_core_device *vdev,
+				      struct vm_fault *vmf);
 
 #endif /* VFIO_PCI_MMAP_H */

@@ -458,6 +458,7 @@ int vfio_pci_access_now(struct vfio_pci_core_device *vdev, bool test_mem)
 	down_read(&vdev->quiesce.lock);
 	return vfio_pci_access_check(vdev, test_mem);
 }
+EXPORT_SYMBOL_GPL(vfio_pci_access_now);
 
 /**
  * vfio_pci_access_try - Begin an access to a BAR without a wait for locks
@@ -499,6 +500,7 @@ int vfio_pci_access_begin(struct vfio_pci_core_device *vdev, bool test_mem)
 	} while (!ret);
 	return ret;
 }
+EXPORT_SYMBOL_GPL(vfio_pci_access_begin);
 
 /**
  * vfio_pci_access_end - End an access to a BAR
@@ -511,6 +513,7 @@ void vfio_pci_access_end(struct vfio_pci_core_device *vdev)
 	up_read(&vdev->quiesce.lock);
 	up_read(&vdev->memory_lock);
 }
+EXPORT_SYMBOL_GPL(vfio_pci_access_end);
 
 /*
  * How a fault may wait. One from the kernel is taken again at once, whatever the signal,
@@ -585,3 +588,4 @@ vm_fault_t vfio_pci_fault_lock_memory(struct vfio_pci_core_device *vdev,
 	fput(file);
 	return VM_FAULT_RETRY;
 }
+EXPORT_SYMBOL_GPL(vfio_pci_fault_lock_memory);

@@ -9,8 +9,6 @@
 #include <linux/pci_quiesce.h>
 #include <linux/vfio_pci_core.h>
 
-struct vm_fault;
-
 void vfio_pci_quiesce_init(struct vfio_pci_core_device *vdev);
 void vfio_pci_quiesce_open(struct vfio_pci_core_device *vdev);
 void vfio_pci_quiesce_close(struct vfio_pci_core_device *vdev);
@@ -20,12 +18,7 @@ bool vfio_pci_quiesce_trylock_memory(struct vfio_pci_core_device *vdev);
 void vfio_pci_ask_and_up_write_memory_lock(struct vfio_pci_core_device *vdev);
 u16 vfio_pci_quiesce_turn_on(struct vfio_pci_core_device *vdev);
 void vfio_pci_quiesce_turn_back(struct vfio_pci_core_device *vdev, u16 was);
-int vfio_pci_access_begin(struct vfio_pci_core_device *vdev, bool test_mem);
 int vfio_pci_access_try(struct vfio_pci_core_device *vdev, bool test_mem);
-int vfio_pci_access_now(struct vfio_pci_core_device *vdev, bool test_mem);
-void vfio_pci_access_end(struct vfio_pci_core_device *vdev);
-vm_fault_t vfio_pci_fault_lock_memory(struct vfio_pci_core_device *vdev,
-				      struct vm_fault *vmf);
 
 /**
  * vfio_pci_lost - Does the device not answer, and not come back by itself?
