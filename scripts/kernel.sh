@@ -30,11 +30,14 @@ upstream) patches=() ;;
 esac
 tip=$("$top/scripts/compose.sh" "$src" base "${patches[@]}")
 
-# Options of the fragments that a base does not have
-declare -A lacks=([6.12]='CONFIG_KVM_IOAPIC|CONFIG_NUMA_MIGRATION' [7.3]=CONFIG_X86_5LEVEL)
+# Options of the fragments that a base does not have, or, the last four, that are for
+# what it does not have
+declare -A lacks=(
+	[6.12]='KVM_IOAPIC|NUMA_MIGRATION|MEMORY_HOTREMOVE|ZONE_DEVICE|PCI_P2PDMA|SYNC_FILE'
+	[7.3]='X86_5LEVEL')
 fragment=$(cat "$top/$selftest/qemu/kernel.config" \
 	${debug:+"$top/$selftest/qemu/${debug#-}.config"} |
-	grep -vE "^(${lacks[$base]-none})=")
+	grep -vE "^CONFIG_(${lacks[$base]-none})=")
 
 # What only some files are compiled for, as variables of kbuild: the debug kernel
 # counts the lines of the series, the KCSAN kernel watches vfio-pci

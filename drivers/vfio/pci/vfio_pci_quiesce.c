@@ -29,6 +29,10 @@
  * quiesce.busy, and the announcement of a reset waits for that, if not for long: some of
  * what is done then, to free an interrupt, may wait for user space.
  *
+ * Peers that have a BAR as a DMA-BUF, where the kernel exports those, lose it and get it
+ * back likewise. They may take their time, so the announcement of a reset waits for
+ * them no longer than that.
+ *
  * quiesce.lock covers @quiesced, @open, @lost, @absent and @unrestored. @quiesced outlasts
  * what pci_is_quiesced() says: the device is asked before anybody gets at it again.
  */
@@ -42,6 +46,7 @@
 #include <linux/sched/signal.h>
 #include <linux/workqueue.h>
 
+#include "vfio_pci_mmap_compat.h"
 #include "vfio_pci_mmap_ones.h"
 #include "vfio_pci_mmap_zap.h"
 #include "vfio_pci_priv.h"
@@ -165,6 +170,7 @@ static void vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 	if (again || vdev->quiesce.absent)
 		WRITE_ONCE(vdev->quiesce.unrestored, true);
 	up_write(&vdev->quiesce.lock);
+	vfio_pci_dma_buf_update(vdev);
 	up_write(&vdev->memory_lock);
 	mutex_unlock(&vdev->igate);
 }
@@ -190,6 +196,7 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 {
 	struct vfio_pci_core_device *vdev =
 		container_of(user, struct vfio_pci_core_device, quiesce.user);
+	bool wait;
 
 	down_write(&vdev->quiesce.lock);
 	WRITE_ONCE(vdev->quiesce.quiesced, pci_is_quiesced(vdev->pdev));
@@ -221,8 +228,11 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 
 	wake_up_all(&vdev->quiesce.wait);
 
-	/* Who uses registers ends before they stop. An error is no time to wait. */
-	if (event == PCI_ACCESS_QUIESCE && !READ_ONCE(vdev->quiesce.waited)) {
+	/* Who reaches the device ends before it stops. An error is no time to wait. */
+	wait = event == PCI_ACCESS_QUIESCE && !READ_ONCE(vdev->quiesce.waited);
+	if (event == PCI_ACCESS_QUIESCE || event == PCI_ACCESS_LOST)
+		vfio_pci_dma_buf_block(vdev, wait);
+	if (wait) {
 		wait_event_timeout(vdev->quiesce.wait, !READ_ONCE(vdev->quiesce.busy),
 				   VFIO_PCI_QUIESCE_BUSY);
 		WRITE_ONCE(vdev->quiesce.waited, true);
@@ -330,7 +340,8 @@ bool vfio_pci_quiesce_trylock_memory(struct vfio_pci_core_device *vdev)
  * @vdev: the device, which the caller may have turned on, or has zapped and left on
  *
  * Takes the pages of ones away that stand in for the device, and asks one that was
- * absent, or that nobody has restored, whether it is there now.
+ * absent, or that nobody has restored, whether it is there now. DMA of peers is let in
+ * as well.
  *
  * Context: memory_lock held for write; not held on return. May sleep.
  */
@@ -342,6 +353,7 @@ void vfio_pci_ask_and_up_write_memory_lock(struct vfio_pci_core_device *vdev)
 		vfio_pci_quiesce_ask(vdev);
 		up_write(&vdev->quiesce.lock);
 	}
+	vfio_pci_dma_buf_update(vdev);
 	up_write(&vdev->memory_lock);
 }
 
