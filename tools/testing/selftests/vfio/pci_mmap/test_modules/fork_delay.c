@@ -22,7 +22,6 @@
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
-#include <asm/text-patching.h>
 
 #define PROBES 16
 /* Milliseconds after which the test must have died */
