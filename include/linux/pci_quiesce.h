@@ -17,7 +17,7 @@ struct pci_dev;
  *	pci_is_quiesced() says so
  * @PCI_ACCESS_UNQUIESCE: the reset is over. The function may not be there any more,
  *	or may have lost its configuration
- * @PCI_ACCESS_LOST: an error froze it, or it was pulled out
+ * @PCI_ACCESS_LOST: an error froze it, or has it reset, or it was pulled out
  * @PCI_ACCESS_RECOVERED: the PCI core has recovered it from an error
  */
 enum pci_access_event {
