@@ -51,7 +51,8 @@ static void lock_later(raw_spinlock_t *lock)
 
 static int call_lock_later(struct kprobe *probe, struct pt_regs *regs)
 {
-	int3_emulate_call(regs, (unsigned long)lock_later);
+	int3_emulate_push(regs, regs->ip - INT3_INSN_SIZE + CALL_INSN_SIZE);
+	int3_emulate_jmp(regs, (unsigned long)lock_later);
 	return 1;
 }
 
