@@ -10,7 +10,7 @@
 
 base=$1 variant=$2
 check_base "$base"
-check_variant "$variant"
+check_variant "$variant" "$base"
 debug=$(debug_suffix "${3-}")
 
 need "${to_build[@]}"
@@ -22,12 +22,7 @@ out=$build/$base/$variant$debug
 log=$out/build.log
 mkdir -p "$obj" "$out"
 
-case $variant in
-series)   patches=("$top/series/$base"/0*.patch) ;;
-fixes)    patches=("$top/series/$base"/00*.patch) ;;
-eager)    patches=("$top/series/$base/eager.patch") ;;
-upstream) patches=() ;;
-esac
+mapfile -t patches < <(patches_of "$base" "$variant")
 tip=$("$top/scripts/compose.sh" "$src" base "${patches[@]}")
 
 # Options of the fragments that a base does not have, or, the last four, that are for

@@ -37,14 +37,54 @@ PATH=$PATH:/usr/sbin:/sbin
 say() { printf '%s\n' "==> $*" >&2; }
 die() { printf '%s\n' "error: $*" >&2; exit 1; }
 
+# parts_of BASE: print the names of the series to be sent one by one
+parts_of() { find "$top/series/$1" -path '*/parts/*' -printf '%f\n' | sort; }
+
+# part_field BASE PART FIELD: print what follows FIELD at the head of a part
+part_field() { sed -n "/^\$/q; s/^$3: //p" "$top/series/$1/parts/$2"; }
+
+# patches_of_part BASE PART: print the patches of one, in order
+patches_of_part() {
+	local number
+
+	for number in $(part_field "$1" "$2" patches); do
+		printf '%s\n' "$top/series/$1/$number"-*.patch
+	done
+}
+
+# patches_before BASE PART: print the patches that have to be there first, in order
+patches_before() {
+	local part
+
+	for part in $(part_field "$1" "$2" after); do
+		patches_before "$1" "$part"
+		patches_of_part "$1" "$part"
+	done | awk '!seen[$0]++'
+}
+
+# patches_of BASE VARIANT: print the patches that make a variant of the base
+patches_of() {
+	case $2 in
+	series) printf '%s\n' "$top/series/$1"/0*.patch ;;
+	fixes) printf '%s\n' "$top/series/$1"/00*.patch ;;
+	eager) printf '%s\n' "$top/series/$1/eager.patch" ;;
+	upstream) ;;
+	*) patches_before "$1" "$2"; patches_of_part "$1" "$2" ;;
+	esac
+}
+
 check_base() {
 	[[ " $bases " == *" $1 "* ]] ||
 		die "unknown BASE '$1': use one of: $bases"
 }
 
+# check_variant VARIANT BASE
 check_variant() {
-	[[ " $variants fixes " == *" $1 "* ]] ||
-		die "unknown VARIANT '$1': use one of: $variants fixes"
+	local known
+
+	known=$(echo $variants fixes $(parts_of "$2"))
+	[[ " $known " == *" $1 "* ]] ||
+		die "unknown VARIANT '$1': use one of: $known"
 }
 
 # debug_suffix DEBUG: print what it adds to the name of a kernel

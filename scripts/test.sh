@@ -17,7 +17,7 @@
 
 base=$1 variant=$2 debug=${3-} only=${4-}
 check_base "$base"
-check_variant "$variant"
+check_variant "$variant" "$base"
 suffix=$(debug_suffix "$debug")
 out=$build/$base/$variant$suffix
 tests=$build/$base/selftests$suffix/vfio/pci_mmap
