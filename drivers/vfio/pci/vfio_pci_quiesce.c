@@ -228,9 +228,13 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 
 	wake_up_all(&vdev->quiesce.wait);
 
-	/* Who reaches the device ends before it stops. An error is no time to wait. */
+	/*
+	 * Who reaches the device ends before it stops. An error is no time to wait. A PF
+	 * restores its VFs while the system resumes: nobody reaches them yet.
+	 */
 	wait = event == PCI_ACCESS_QUIESCE && !READ_ONCE(vdev->quiesce.waited);
-	if (event == PCI_ACCESS_QUIESCE || event == PCI_ACCESS_LOST)
+	if ((event == PCI_ACCESS_QUIESCE || event == PCI_ACCESS_LOST) &&
+	    !vfio_pci_in_resume(pci_physfn(vdev->pdev)))
 		vfio_pci_dma_buf_block(vdev, wait);
 	if (wait) {
 		wait_event_timeout(vdev->quiesce.wait, !READ_ONCE(vdev->quiesce.busy),
@@ -266,7 +270,7 @@ void vfio_pci_quiesce_open(struct vfio_pci_core_device *vdev)
 	down_write(&vdev->quiesce.lock);
 	/* A reset may have begun before the device was registered */
 	WRITE_ONCE(vdev->quiesce.quiesced, pci_is_quiesced(vdev->pdev));
-	vdev->quiesce.open = true;
+	WRITE_ONCE(vdev->quiesce.open, true);
 	WRITE_ONCE(vdev->quiesce.unrestored, vdev->quiesce.lost);
 	WRITE_ONCE(vdev->quiesce.absent, true);
 	up_write(&vdev->quiesce.lock);
@@ -282,7 +286,7 @@ void vfio_pci_quiesce_open(struct vfio_pci_core_device *vdev)
 void vfio_pci_quiesce_close(struct vfio_pci_core_device *vdev)
 {
 	down_write(&vdev->quiesce.lock);
-	vdev->quiesce.open = false;
+	WRITE_ONCE(vdev->quiesce.open, false);
 	up_write(&vdev->quiesce.lock);
 	cancel_delayed_work_sync(&vdev->quiesce.restore);
 }
