@@ -30,7 +30,7 @@ done
 
 # The ways, in order, are those of the job
 sed -n 's/^\(.* || \)\?way [0-9]* [0-9]* \([a-z0-9_]*\) .*/\2/p' "$job" |
-awk -v form="$form" '
+awk -v form="$form" -v base="$base" '
 	function failed(name, why) {
 		n["failed"]++
 		list = list sprintf("failed %s: %s\n", name, why)
@@ -64,7 +64,7 @@ awk -v form="$form" '
 		# Nobody tells the driver, as the documentation says
 		unknown["setpci"] = unknown["vga_arbiter"]
 		# The device answers until user space has closed it, or always
-		answers["aer_nonfatal"] = answers["aer_sibling"]
+		answers["aer_nonfatal"]
 		answers["unplug"] = answers["sriov_disable"]
 		# User space has turned it off: accesses fail. Otherwise they wait.
 		refuses["command8"] = refuses["command16"] = refuses["command32"]
@@ -73,6 +73,11 @@ awk -v form="$form" '
 		loses["aer_fatal"] = loses["aer_failed"] = 1
 		loses["surprise"] = loses["flr_no_return"] = 1
 		loses["driver_flr_pf"] = 0
+		# Linux 6.12 resets nothing for an error that is not fatal
+		if (base == "6.12")
+			answers["aer_sibling"]
+		else
+			loses["aer_sibling"] = 0
 	}
 	FNR == NR { ways[++n_ways] = $1; next }
 	$2 == "stray_access" {

@@ -86,7 +86,7 @@ die_of() {
 }
 
 # Of those that ONLY leaves, the tests of which the kernel dies, and its last words
-mapfile -t deaths < <(awk -v variant="$variant" -v only="$only" '
+mapfile -t deaths < <(awk -v variant="$variant(-$base)?" -v only="$only" '
 	"," $1 "," ~ "," variant "," && $3 == "dies" {
 		name = program = $2
 		sub(/:[^:]*$/, "", program)
@@ -128,7 +128,7 @@ for death in "${deaths[@]}"; do
 	die_of "${death%%$'\t'*}" "${death#*$'\t'}" >>"$out/tap"
 done
 
-awk -v variant="$variant" -v only="$only" '
+awk -v variant="$variant(-$base)?" -v only="$only" '
 	function count(verdict, name, why) {
 		n[verdict]++
 		if (verdict != "passed" || why)
