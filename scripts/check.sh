@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# check.sh BASE: all tests on BASE, and whether the series works on the other bases. Each
-# part ends with its own count. At the end is what was skipped, then each count with what
-# failed, and the sum.
+# check.sh BASE: all tests. Each part ends with its own count. At the end is what was
+# skipped, then each count with what failed, and the sum.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -45,11 +44,6 @@ part "self-tests with debugging" "$top/scripts/test.sh" "$base" series 1
 part "coverage" "$top/scripts/coverage.sh" "$base"
 part "self-tests with KCSAN" "$top/scripts/test.sh" "$base" series kcsan
 part "bench" "$top/scripts/check/bench.sh" "$base"
-for other in $bases; do
-	[[ $other != "$base" ]] || continue
-	part "patches for $other" "$top/scripts/check/series.sh" "$other"
-	part "self-tests on series of $other" "$top/scripts/test.sh" "$other" series
-done
 
 echo
 grep ': skipped ' "$log" || :
