@@ -82,7 +82,7 @@ check_base() {
 check_variant() {
 	local known
 
-	known=$(echo $variants fixes $(parts_of "$2"))
+	known="$variants fixes $(parts_of "$2" | tr '\n' ' ')"
 	[[ " $known " == *" $1 "* ]] ||
 		die "unknown VARIANT '$1': use one of: $known"
 }

@@ -48,7 +48,7 @@ no_spdx() {
 
 	cd "$top"
 	git ls-files -co --exclude-standard |
-		grep -vE '^(COPYING|MAINTAINERS|series/.*/(.*\.patch|cover-letter))$' |
+		grep -vE '^(COPYING|MAINTAINERS|series/.*/(.*\.patch|cover-letter|parts/.*))$' |
 		while read -r file; do
 			head -2 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-only' ||
 				echo "$file"
