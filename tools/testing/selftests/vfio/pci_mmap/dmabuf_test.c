@@ -101,6 +101,18 @@ static int peer_map(int peer)
 	EXPECT_EQ(times, _revoked);					\
 } while (0)
 
+/* Export the BAR of a device that is opened for that, and have a peer import it */
+static void start_peer(struct __test_metadata *_metadata, struct device *dev, int *dmabuf,
+		       int *peer)
+{
+	ASSERT_EQ(0, device_open(dev, bdf[0], -1, -1));
+	*dmabuf = dmabuf_export(dev);
+	ASSERT_LE(0, *dmabuf) TH_LOG("%s: set CONFIG_VFIO_PCI_DMABUF", strerror(-*dmabuf));
+	*peer = open(IMPORTER, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, *peer) TH_LOG("no %s: load dmabuf_importer.ko", IMPORTER);
+	ASSERT_EQ(0, peer_import(*peer, *dmabuf, bdf[0]));
+}
+
 FIXTURE(dmabuf)
 {
 	struct device dev;
@@ -111,15 +123,9 @@ FIXTURE(dmabuf)
 
 FIXTURE_SETUP(dmabuf)
 {
-	ASSERT_EQ(0, device_open(&self->dev, bdf[0], -1, -1));
-	self->dmabuf = dmabuf_export(&self->dev);
-	ASSERT_LE(0, self->dmabuf) TH_LOG("%s: set CONFIG_VFIO_PCI_DMABUF",
-					  strerror(-self->dmabuf));
-	self->peer = open(IMPORTER, O_RDWR | O_CLOEXEC);
-	ASSERT_LE(0, self->peer) TH_LOG("no %s: load dmabuf_importer.ko", IMPORTER);
 	self->uevents = uevent_open();
 	ASSERT_LE(0, self->uevents);
-	ASSERT_EQ(0, peer_import(self->peer, self->dmabuf, bdf[0]));
+	start_peer(_metadata, &self->dev, &self->dmabuf, &self->peer);
 }
 
 FIXTURE_TEARDOWN(dmabuf)
@@ -231,12 +237,7 @@ FIXTURE(one)
 
 FIXTURE_SETUP(one)
 {
-	ASSERT_EQ(0, device_open(&self->dev, bdf[0], -1, -1));
-	self->dmabuf = dmabuf_export(&self->dev);
-	ASSERT_LE(0, self->dmabuf);
-	self->peer = open(IMPORTER, O_RDWR | O_CLOEXEC);
-	ASSERT_LE(0, self->peer);
-	ASSERT_EQ(0, peer_import(self->peer, self->dmabuf, bdf[0]));
+	start_peer(_metadata, &self->dev, &self->dmabuf, &self->peer);
 }
 
 FIXTURE_TEARDOWN(one)
