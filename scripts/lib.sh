@@ -177,13 +177,13 @@ fetch() {
 		apt-get "${apt[@]}" update >>"$own/log" 2>&1 || :
 	fi
 	# What a package without files stands for, and that in turn
-	while real=$(apt-cache "${apt[@]}" depends "$package" |
+	while real=$(apt-cache "${apt[@]}" depends "$package" 2>>"$own/log" |
 		sed -n 's/^ *Depends: \(linux-\(image\|binary\)-.*\)/\1/p' | head -1)
 	      [[ $real ]]; do
 		package=$real
 	done
 	(cd "$dir" && apt-get "${apt[@]}" download "$package") >>"$own/log" 2>&1 ||
-		die "cannot download $package: is there a network? See $own/log"
+		die "cannot download $package: has $suite lost it, or is there no network? See $own/log; a kernel tree of your own can be named with KSRC="
 	dpkg-deb -x "$dir/$package"_*.deb "$dir"
 	dpkg-deb -f "$dir/$package"_*.deb Version
 }

@@ -8,11 +8,11 @@
 
 base=$1
 src=$build/$base/src
-"$top/scripts/kernel.sh" "$base" series ''
+"$top/scripts/source.sh" "$base"
 chmod 755 "$tmp"
 cd "$top"
 
-make_() { make -s --no-print-directory "$@"; }
+make_() { make -s --no-print-directory BASE="$base" "$@"; }
 
 # Something is missing, and we may not install it
 needs="$(declare -f die has is_debian need); $(declare -p package_of)"
@@ -25,6 +25,8 @@ refuses "missing programs, no Debian" \
 	'missing qemu-system-x86_64 \[qemu-system-x86\], flex \[flex\]: ' \
 	env "PATH=$tmp" "$BASH" -c "$needs; need qemu-system-x86_64 flex"
 
+refuses "base that Debian has no more" 'linux-source-9\.9.* KSRC=' \
+	bash -c ". scripts/lib.sh; fetch trixie linux-source-9.9 '$tmp/none'"
 refuses "unknown BASE" "unknown BASE '5.10'" make_ kernel BASE=5.10
 refuses "unknown BASE of the series" "unknown BASE '5.10'" make_ series BASE=5.10
 refuses "unknown VARIANT" "unknown VARIANT 'lazy'" make_ kernel VARIANT=lazy
@@ -63,7 +65,7 @@ refuses_tree() {
 	fi
 }
 
-sed -i 's/^PATCHLEVEL = .*/PATCHLEVEL = 1/' "$tmp/plain/Makefile"
+sed -i 's/^VERSION = .*/VERSION = 6/; s/^PATCHLEVEL = .*/PATCHLEVEL = 1/' "$tmp/plain/Makefile"
 refuses_tree "TREE of another version" "which has no series" "$tmp/plain"
 refuses "KSRC of another version" "is Linux 6.1, BASE is $base" \
 	make_ kernel KSRC="$tmp/plain"

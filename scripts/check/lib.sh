@@ -35,6 +35,12 @@ silent() {
 	fi
 }
 
+# checkpatch TREE ARGUMENT...: the tree has no history, so no commit that a Fixes: could name
+checkpatch() {
+	(cd "$1" && PATH=/usr/bin:$PATH perl scripts/checkpatch.pl --strict --quiet \
+		--no-summary --ignore UNKNOWN_COMMIT_ID "${@:2}")
+}
+
 # refuses NAME PATTERN COMMAND...: the command fails and says why in one line
 refuses() {
 	local name=$1 pattern=$2 status=0 said

@@ -1,17 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# series.sh BASE: the patches go onto the pristine base with git am, and
-# drivers/vfio/ compiles after each of them without a warning.
+# series.sh BASE [DEBUG]: checkpatch.pl has nothing to say of the patches, they go onto
+# the pristine base with git am, and drivers/vfio/ compiles after each of them without a
+# warning, as the kernel for DEBUG has it.
 
 . "$(dirname "$0")/lib.sh"
 
-base=$1
+base=$1 debug=${2-}
 src=$build/$base/src
-obj=$build/$base/obj
+obj=$build/$base/obj$(debug_suffix "$debug")
 export GIT_COMMITTER_NAME=check GIT_COMMITTER_EMAIL=check@localhost
 
-"$top/scripts/kernel.sh" "$base" series ''
+"$top/scripts/kernel.sh" "$base" series "$debug"
 "$top/scripts/series.sh" "$base" 2>/dev/null
 
 # A copy with the whole tree in its index and nothing but our files on disk
@@ -21,11 +22,13 @@ git sparse-checkout set --no-cone 2>/dev/null
 git checkout -q --detach base
 
 mails=("$build/$base/patches"/*.patch)
-if git am -q "${mails[@]:1}" >"$tmp/am" 2>&1; then
-	ok "git am takes $((${#mails[@]} - 1)) patches"
+mails=("${mails[@]:1}")
+silent "checkpatch --strict on ${#mails[@]} patches" checkpatch "$src" "${mails[@]}"
+if git am -q "${mails[@]}" >"$tmp/am" 2>&1; then
+	ok "git am takes ${#mails[@]} patches"
 else
 	cat "$tmp/am"
-	not_ok "git am takes $((${#mails[@]} - 1)) patches" "see above"
+	not_ok "git am takes ${#mails[@]} patches" "see above"
 	verdict
 fi
 
