@@ -3,6 +3,7 @@
 BASE ?= 6.12
 VARIANT ?= series
 DEBUG ?=
+ARCH ?=
 ONLY ?=
 TREE ?=
 
@@ -30,6 +31,7 @@ help:
 	@echo '  VARIANT=$(VARIANT)       series, upstream (as it is), fixes (its first patches alone)'
 	@echo '                       or eager (as Linux 5.7 was)'
 	@echo '  DEBUG=1              with KASAN, lockdep and the like; DEBUG=kcsan finds data races'
+	@echo '  ARCH=arm64           of test and kernel: for that; ARCH=arm64-64k has pages of 64 KiB'
 	@echo '  ONLY=NAME            run just this program, or program:test, of the self-tests'
 	@echo '  KSRC=DIR             kernel tree to build from; else a Debian package is used'
 	@echo '  ACCEL=kvm            let QEMU use KVM; else it emulates'
@@ -46,7 +48,7 @@ check:
 	@scripts/check.sh '$(BASE)'
 
 test:
-	@scripts/test.sh '$(BASE)' '$(VARIANT)' '$(DEBUG)' '$(ONLY)'
+	@scripts/test.sh '$(BASE)' '$(VARIANT)' '$(or $(ARCH),$(DEBUG))' '$(ONLY)'
 
 leaks:
 	@scripts/leaks.sh '$(BASE)'
@@ -58,7 +60,7 @@ bench:
 	@scripts/bench.sh '$(BASE)'
 
 kernel:
-	@scripts/kernel.sh '$(BASE)' '$(VARIANT)' '$(DEBUG)'
+	@scripts/kernel.sh '$(BASE)' '$(VARIANT)' '$(or $(ARCH),$(DEBUG))'
 
 series:
 	@scripts/series.sh '$(BASE)'

@@ -3,13 +3,12 @@
 #
 # initramfs.sh BASE OUT INIT [SOURCE=TARGET]...: make an initramfs with busybox,
 # INIT, and each SOURCE, a file or a folder, at TARGET. What a program needs of
-# shared libraries comes along.
+# shared libraries comes along. BUSYBOX names that of another machine.
 
 . "$(dirname "$0")/lib.sh"
 
 base=$1 out=$2 init=$3
 shift 3
-need "${to_boot[@]}"
 
 spec=$(mktemp)
 trap 'rm -f "$spec"' EXIT
@@ -39,7 +38,7 @@ for dir in /dev /proc /sys /tmp /bin /root /run; do
 	add_dir $dir
 done
 echo 'nod /dev/console 600 0 0 c 5 1' >>"$spec"
-add_file "$(command -v busybox)" /bin/busybox
+add_file "${BUSYBOX:-$(command -v busybox)}" /bin/busybox
 echo 'slink /bin/sh busybox 777 0 0' >>"$spec"
 add_file "$init" /init
 

@@ -1,17 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# kernel.sh BASE VARIANT [DEBUG]: leave build/BASE/VARIANT[-debug|-kcsan]/bzImage
-# and, for the series, its self-tests in build/BASE/selftests[-debug|-kcsan]. The
-# variants share a source tree and an object tree for each DEBUG: going from one
-# to the other compiles only what differs.
+# kernel.sh BASE VARIANT [KIND]: leave build/BASE/VARIANT[-KIND]/bzImage and, for the
+# series, its self-tests in build/BASE/selftests[-KIND]. KIND is 1 (-debug) or kcsan; or
+# arm64 or arm64-64k (pages of 64 KiB), whose image has that name as well. The variants
+# share a source tree and an object tree for each KIND: going from one to the other
+# compiles only what differs.
 
 . "$(dirname "$0")/lib.sh"
 
 base=$1 variant=$2
 check_base "$base"
 check_variant "$variant" "$base"
-debug=$(debug_suffix "${3-}")
+debug=$(kind_suffix "${3-}")
+arch=x86 image=arch/x86/boot/bzImage cross=
+if [[ $debug == -arm64* ]]; then
+	arch=arm64 image=arch/arm64/boot/Image cross=aarch64-linux-gnu-
+	need "${arm64_to_build[@]}"
+fi
 
 need "${to_build[@]}"
 "$top/scripts/source.sh" "$base"
@@ -30,8 +36,10 @@ tip=$("$top/scripts/compose.sh" "$src" base "${patches[@]}")
 declare -A lacks=(
 	[6.12]='KVM_IOAPIC|NUMA_MIGRATION|MEMORY_HOTREMOVE|ZONE_DEVICE|PCI_P2PDMA|SYNC_FILE'
 	[7.3]='X86_5LEVEL')
-fragment=$(cat "$top/$selftest/qemu/kernel.config" \
-	${debug:+"$top/$selftest/qemu/${debug#-}.config"} |
+fragments=(kernel)
+[[ $arch != x86 ]] || fragments+=(x86)
+fragment=$(cd "$top/$selftest/qemu" && cat "${fragments[@]/%/.config}" \
+	${debug:+"${debug#-}.config"} |
 	grep -vE "^CONFIG_(${lacks[$base]-none})=")
 
 # What only some files are compiled for, as variables of kbuild: the debug kernel
@@ -58,7 +66,8 @@ rm -f "$out/stamp"
 export CCACHE_BASEDIR=$build/$base CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
 
 kmake() {
-	make -C "$src" O="$obj" -j"$(($(nproc) + 1))" CC="ccache gcc" \
+	make -C "$src" O="$obj" -j"$(($(nproc) + 1))" ARCH=$arch \
+		CROSS_COMPILE=$cross CC="ccache ${cross}gcc" \
 		KBUILD_BUILD_TIMESTAMP=@0 KBUILD_BUILD_USER=vfio \
 		KBUILD_BUILD_HOST=vfio "${instrument[@]}" "$@"
 }
@@ -97,7 +106,7 @@ if [[ ! -f $obj/.config || $(<"$obj/fragment") != "$fragment" ]]; then
 fi
 
 say "building the $variant kernel of $base${debug:+ for ${debug#-}}"
-watched kmake bzImage
+watched kmake "${image##*/}"
 if [[ $variant == series ]]; then
 	kmake headers modules >>"$log" 2>&1 || die "headers failed: see $log"
 	# Kbuild does not see that a module is of another object tree
@@ -108,6 +117,6 @@ if [[ $variant == series ]]; then
 		install >>"$log" 2>&1 ||
 		die "building the self-tests failed: see $log"
 fi
-cp "$obj/arch/x86/boot/bzImage" "$out/bzImage"
+cp "$obj/$image" "$out/bzImage"
 cp "$obj/.config" "$out/config"
 printf '%s' "$stamp" >"$out/stamp"

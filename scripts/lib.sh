@@ -7,7 +7,7 @@
 set -euo pipefail
 export LC_ALL=C HOME=${HOME:-/}
 # The variables of our Makefile mean other things in those of the kernel
-unset DEBUG BASE VARIANT TREE MAKEFLAGS MFLAGS MAKELEVEL
+unset ARCH DEBUG BASE VARIANT TREE MAKEFLAGS MFLAGS MAKELEVEL
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$top/build
@@ -21,12 +21,18 @@ declare -A suite_of=([6.12]=trixie [7.3]=trixie-backports)
 # Python, firmware of QEMU. See has().
 to_build=(git gcc ccache make flex bison bc cpio libelf.h openssl/ssl.h libc.a rsync depmod)
 to_boot=(qemu-system-x86_64 bios-256k.bin busybox ldd)
+# And for arm64, on another machine
+arm64_to_build=(aarch64-linux-gnu-gcc aarch64-linux-gnu-gcc:libc.a)
+arm64_to_boot=(qemu-system-aarch64 ldd)
 to_check=(perl python3:ply python3:git sparse shellcheck spin)
 
 # Debian's package of each, where its name is another
 declare -A package_of=(
 	[libelf.h]=libelf-dev [openssl/ssl.h]=libssl-dev [libc.a]=libc6-dev
 	[depmod]=kmod [qemu-system-x86_64]=qemu-system-x86 [bios-256k.bin]=seabios
+	[aarch64-linux-gnu-gcc]=gcc-aarch64-linux-gnu
+	[aarch64-linux-gnu-gcc:libc.a]=libc6-dev-arm64-cross
+	[qemu-system-aarch64]=qemu-system-arm
 	[busybox]=busybox-static [ldd]=libc-bin [python3:ply]=python3-ply
 	[python3:git]=python3-git [mke2fs]=e2fsprogs [e2fsck]=e2fsprogs
 	[gnuplot]=gnuplot-nox [xz]=xz-utils
@@ -87,13 +93,13 @@ check_variant() {
 		die "unknown VARIANT '$1': use one of: $known"
 }
 
-# debug_suffix DEBUG: print what it adds to the name of a kernel
-debug_suffix() {
+# kind_suffix KIND: print what it adds to the name of a kernel. KIND is what DEBUG or ARCH is.
+kind_suffix() {
 	case $1 in
 	'') ;;
 	1) echo -debug ;;
-	kcsan) echo -kcsan ;;
-	*) die "DEBUG is '$1': use 1, kcsan or leave it out" ;;
+	kcsan | arm64 | arm64-64k) echo "-$1" ;;
+	*) die "DEBUG or ARCH is '$1': use DEBUG=1, DEBUG=kcsan, ARCH=arm64, ARCH=arm64-64k or leave it out" ;;
 	esac
 }
 
@@ -112,6 +118,7 @@ qemu_inside() { { command -v qemu-system-x86_64; firmware '*.bin'; } | sed 's/.*
 has() {
 	case $1 in
 	*.h) gcc -E -include "$1" -x c /dev/null ;;
+	*:*.a) [[ $("${1%:*}" -print-file-name="${1#*:}") == /* ]] ;;
 	*.a) [[ $(gcc -print-file-name="$1") == /* ]] ;;
 	*.bin) [[ $(firmware "$1") ]] ;;
 	python3:*) PATH=/usr/bin:$PATH python3 -c "import ${1#*:}" ;;
@@ -152,13 +159,13 @@ need() {
 	done
 }
 
-# fetch SUITE PACKAGE DIR: unpack Debian's PACKAGE in DIR, and print its version. It comes
-# with the sources and the keys that apt has on this machine, or, if they do not have it,
-# from SUITE on their mirror; apt's own lists and sources stay as they are.
+# fetch SUITE PACKAGE DIR [ARCHITECTURE]: unpack Debian's PACKAGE in DIR, and print its
+# version. It comes with the sources and the keys that apt has on this machine, or, if they
+# do not have it, from SUITE on their mirror; apt's own lists and sources stay as they are.
 fetch() {
-	local suite=$1 package=$2 dir=$3 own=$build/apt mirror real
+	local suite=$1 package=$2 dir=$3 own=$build/apt${4:+-$4} mirror real
 	local apt=(-q -o "Dir::State::Lists=$own/lists" -o "Dir::Cache=$own/cache"
-		-o "APT::Sandbox::User=")
+		-o "APT::Sandbox::User=" ${4:+-o "APT::Architecture=$4"})
 
 	is_debian ||
 		die "$package comes from Debian, and this is another system: name a kernel tree with KSRC="
@@ -204,6 +211,17 @@ guest_kernel() {
 		"$top/scripts/kernel.sh" "$1" upstream ''
 		cp "$build/$1/upstream/bzImage" "$guest/vmlinuz"
 	fi
+}
+
+# arm64_busybox BASE: leave build/BASE/busybox-arm64
+arm64_busybox() {
+	local busybox=$build/$1/busybox-arm64
+
+	[[ ! -f $busybox ]] || return 0
+	rm -rf "$busybox.deb"
+	fetch "${suite_of[$1]}" busybox-static "$busybox.deb" arm64 >/dev/null
+	find "$busybox.deb" -path '*/bin/busybox' -exec mv {} "$busybox" \;
+	rm -rf "$busybox.deb"
 }
 
 # tree_version TREE: print VERSION.PATCHLEVEL of a kernel tree

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# test.sh BASE VARIANT [DEBUG [ONLY]]: build the kernel and the self-tests, and run
-# them in it. Prints their TAP, then 'N passed, N failed, N skipped'. A kernel with
-# DEBUG also has the model-based test for longer, and scripts/jobs/leaks. ONLY is a
+# test.sh BASE VARIANT [KIND [ONLY]]: build the kernel, see kernel.sh, and the self-tests,
+# and run them in it. Prints their TAP, then 'N passed, N failed, N skipped'. A kernel for
+# debugging also has the model-based test for longer, and scripts/jobs/leaks. ONLY is a
 # program, or PROGRAM:TEST, to run nothing else.
 #
 # Programs for which the CPU makes a difference are run on other machines as well, see
@@ -15,30 +15,30 @@
 
 . "$(dirname "$0")/lib.sh"
 
-base=$1 variant=$2 debug=${3-} only=${4-}
+base=$1 variant=$2 kind=${3-} only=${4-}
 check_base "$base"
 check_variant "$variant" "$base"
-suffix=$(debug_suffix "$debug")
+suffix=$(kind_suffix "$kind")
 out=$build/$base/$variant$suffix
 tests=$build/$base/selftests$suffix/vfio/pci_mmap
 list=$top/scripts/must_fail
 # What the kernel makes of another CPU
-case $variant in
-series) machines=(la57 no1g) ;;
-eager) machines=() ;;
+case $variant,$kind in
+*,arm64* | eager,*) machines=() ;;
+series,*) machines=(la57 no1g) ;;
 *) machines=(no1g) ;;
 esac
 for_machines=unmapped_area_test,populate_test
 [[ $only =~ ^([a-z0-9_]+_test(:[a-z0-9_.]+)?)?$ ]] ||
 	die "ONLY is '$only': use a program of the self-tests, or program:test"
 
-[[ $variant == series ]] || "$top/scripts/kernel.sh" "$base" series "$debug"
-"$top/scripts/kernel.sh" "$base" "$variant" "$debug"
+[[ $variant == series ]] || "$top/scripts/kernel.sh" "$base" series "$kind"
+"$top/scripts/kernel.sh" "$base" "$variant" "$kind"
 [[ ! $only || -x $tests/${only%%:*} ]] ||
 	die "no self-test '${only%%:*}': see $selftest"
 
 seconds=600 append="variant=$variant"
-if [[ $debug ]]; then
+if [[ $kind == 1 || $kind == kcsan ]]; then
 	seconds=2400 for_machines=unmapped_area_test
 	append+=" long leaks=short"
 fi

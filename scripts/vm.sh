@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# vm.sh KERNEL SECONDS JOB [SOURCE=TARGET]...: boot KERNEL (the folder of a
-# bzImage) with the devices below, run the shell script JOB in it, print what it
-# prints, and exit with its status. Each SOURCE is to be found at TARGET in
-# there.
+# vm.sh KERNEL SECONDS JOB [SOURCE=TARGET]...: boot KERNEL (the folder of a bzImage; one
+# with -arm64 in its name is for that) with the devices below, run the shell script JOB in
+# it, print what it prints, and exit with its status. Each SOURCE is to be found at TARGET
+# in there.
 #
 # The kernel's log goes to KERNEL/console.log, or to what LOG names. A panic, a splat in
 # the log, or a job that says nothing for SECONDS is a failure, and the log is shown. How
@@ -36,8 +36,16 @@
 kernel=$1 seconds=$2 job=$3
 shift 3
 [[ -f $kernel/bzImage ]] || die "no $kernel/bzImage: run 'make kernel' first"
-need "${to_boot[@]}"
 base=$(basename "$(dirname "$kernel")")
+if [[ $kernel != *-arm64* ]]; then
+	qemu='qemu-system-x86_64'
+	need "${to_boot[@]}"
+else
+	qemu='qemu-system-aarch64'
+	need "${arm64_to_boot[@]}"
+	arm64_busybox "$base"
+	export BUSYBOX=$build/$base/busybox-arm64
+fi
 log=${LOG:-$kernel/console.log}
 
 case ${ACCEL:-tcg} in
@@ -46,10 +54,10 @@ kvm) [[ -w /dev/kvm ]] || die "ACCEL=kvm needs /dev/kvm: leave ACCEL out to emul
 *) die "ACCEL is '$ACCEL': use kvm or leave it out" ;;
 esac
 
-version=$(qemu-system-x86_64 --version |
+version=$($qemu --version |
 	awk 'NR == 1 { split($4, v, "."); print v[1] * 100 + v[2] }')
 attempts=1 bugs=
-if [[ ${ACCEL-} != kvm ]]; then
+if [[ ${ACCEL-} != kvm && $qemu == *x86_64 ]]; then
 	((version >= 1100)) || attempts=3 bugs=registers=left_out
 	((version < 1002)) || bugs+=" interrupts=twice"
 fi
@@ -122,16 +130,26 @@ mkfifo "$tmp/monitor.in" "$tmp/silence"
 exec 3<>"$tmp/monitor.in" 4<>"$tmp/silence"
 
 # no_timer_check: on a busy machine the timer may not tick while the kernel looks at it
+if [[ $qemu == *x86_64 ]]; then
+	board=(-machine "q35,kernel-irqchip=split" -cpu "$cpu"
+		-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off
+		-device "intel-iommu,intremap=on,aw-bits=48")
+	job_port=(-serial stdio)
+	append="console=ttyS0 no_timer_check intel_iommu=on"
+else
+	board=(-machine "virt,iommu=smmuv3,gic-version=3" -cpu "max,pauth-impdef=on")
+	job_port=(-chardev "stdio,id=job" -device virtio-serial-device
+		-device "virtconsole,chardev=job")
+	append="console=ttyAMA0"
+fi
+
 boot() {
-	timeout --foreground -k 5 $((4 * seconds)) qemu-system-x86_64 \
-		-machine q35,kernel-irqchip=split -accel "${ACCEL:-tcg}$threads" \
-		-cpu "$cpu" -smp $cpus -m 3G "${machine[@]}" \
-		-nodefaults -no-user-config -display none -no-reboot \
-		-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off \
-		-device intel-iommu,intremap=on,aw-bits=48 "${devices[@]}" \
+	timeout --foreground -k 5 $((4 * seconds)) $qemu "${board[@]}" \
+		-accel "${ACCEL:-tcg}$threads" -smp $cpus -m 3G "${machine[@]}" \
+		-nodefaults -no-user-config -display none -no-reboot "${devices[@]}" \
 		-kernel "$kernel/bzImage" -initrd "$tmp/initramfs" \
-		-append "console=ttyS0 panic=-1 no_timer_check intel_iommu=on $bugs ${APPEND-}" \
-		-serial file:"$log" -serial stdio \
+		-append "$append panic=-1 $bugs ${APPEND-}" \
+		-serial file:"$log" "${job_port[@]}" \
 		-monitor pipe:"$tmp/monitor" </dev/null |
 		sed -u 's/\r//g' | tee "$tmp/output" |
 		sed -u -e '/^end of job: status /d' -e '/^gcda /d' \

@@ -30,7 +30,7 @@ refuses "base that Debian has no more" 'linux-source-9\.9.* KSRC=' \
 refuses "unknown BASE" "unknown BASE '5.10'" make_ kernel BASE=5.10
 refuses "unknown BASE of the series" "unknown BASE '5.10'" make_ series BASE=5.10
 refuses "unknown VARIANT" "unknown VARIANT 'lazy'" make_ kernel VARIANT=lazy
-refuses "unknown DEBUG" "DEBUG is 'maybe'" make_ kernel DEBUG=maybe
+refuses "unknown DEBUG" "DEBUG or ARCH is 'maybe'" make_ kernel DEBUG=maybe
 refuses "ONLY that is no test" "ONLY is 'show;ls'" make_ test ONLY='show;ls'
 refuses "no TREE" "which tree" make_ apply
 refuses "TREE that is not there" "no such folder" make_ apply TREE="$tmp/none"

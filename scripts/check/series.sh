@@ -9,7 +9,7 @@
 
 base=$1 debug=${2-}
 src=$build/$base/src
-obj=$build/$base/obj$(debug_suffix "$debug")
+obj=$build/$base/obj$(kind_suffix "$debug")
 export GIT_COMMITTER_NAME=check GIT_COMMITTER_EMAIL=check@localhost
 
 "$top/scripts/kernel.sh" "$base" series "$debug"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # First process of a kernel under test: mounts what a test needs, runs /job with
-# its output on the second serial port, reports its exit status there and turns
+# its output on the second serial port, or a virtual console, reports its exit status there and turns
 # the machine off. The kernel log has the first port to itself.
 
 /bin/busybox --install -s /bin
@@ -47,8 +47,10 @@ virtual_function() {
 	vf=$(basename $(readlink $sys/virtfn0))
 }
 
-exec >/dev/ttyS1 2>&1 </dev/null
-stty -F /dev/ttyS1 raw
+port=/dev/ttyS1
+[ -c $port ] || port=/dev/hvc0
+exec >$port 2>&1 </dev/null
+stty -F $port raw
 . /devices
 . /job
 status=$?
