@@ -43,6 +43,7 @@
 
 #include <linux/mm.h>
 #include <linux/rwsem.h>
+#include <linux/sched/mm.h>
 #include <linux/sizes.h>
 
 #include "vfio_pci_mmap.h"
@@ -123,11 +124,13 @@ static vm_fault_t vfio_pci_insert(struct vfio_pci_core_device *vdev,
 	pgoff_t pgoff = vfio_pci_mmap_pgoff(vmf->vma, addr);
 	pgoff_t fault_pgoff = vfio_pci_mmap_pgoff(vmf->vma, vmf->address);
 	unsigned long pages = 0;
+	unsigned int noio;
 	vm_fault_t ret;
 
 	lockdep_assert_held_read(&vdev->memory_lock);
 
-	/* The PCI core may wait for it: nothing below allocates */
+	/* The PCI core may wait for it, and an MMU of powerpc has a leaf take a table */
+	noio = memalloc_noio_save();
 	down_read(&vdev->quiesce.lock);
 	if (VFIO_PCI_HAS_ONES && vfio_pci_lost(vdev)) {
 		ret = vfio_pci_ones_insert(vdev, vmf, fault_pgoff, order);
@@ -146,6 +149,7 @@ static vm_fault_t vfio_pci_insert(struct vfio_pci_core_device *vdev,
 			pages = nr;
 	}
 	up_read(&vdev->quiesce.lock);
+	memalloc_noio_restore(noio);
 
 	trace_vfio_pci_mmap_fault(vdev->pdev,
 				  (u64)(pages ? pgoff : fault_pgoff) << PAGE_SHIFT,

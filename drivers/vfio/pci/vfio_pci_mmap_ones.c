@@ -16,8 +16,9 @@
  * vfio_pci_mmap.c, and every zap takes them away. They have the memory type of the VMA,
  * so that mprotect() does not change it, or, on x86, the one that PAT has for memory,
  * which mprotect() keeps. Where it bypasses the cache the content has to be in memory:
- * the fill writes it back. x86 and arm64 can. Without VFIO_PCI_HAS_ONES a
- * lost device stays mapped, and nobody can choose ones for a disabled one.
+ * the fill writes it back. x86 and arm64 with ARM64_PMEM can. Without
+ * VFIO_PCI_HAS_ONES a lost device stays mapped, and nobody can choose ones for a disabled
+ * one.
  *
  * ones.lock covers @page_of, @next and @used. It nests inside memory_lock and
  * quiesce.lock, and outside i_mmap_rwsem.

@@ -10,7 +10,7 @@
 #include <linux/vfio_pci_core.h>
 
 /* Elsewhere the task might read past the cache what memory held before */
-#define VFIO_PCI_HAS_ONES	(IS_ENABLED(CONFIG_X86) || IS_ENABLED(CONFIG_ARM64))
+#define VFIO_PCI_HAS_ONES	(IS_ENABLED(CONFIG_X86) || IS_ENABLED(CONFIG_ARM64_PMEM))
 
 void vfio_pci_ones_init(struct vfio_pci_core_device *vdev);
 int vfio_pci_ones_open(struct vfio_pci_core_device *vdev);

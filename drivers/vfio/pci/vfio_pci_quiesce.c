@@ -196,7 +196,8 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 {
 	struct vfio_pci_core_device *vdev =
 		container_of(user, struct vfio_pci_core_device, quiesce.user);
-	bool wait;
+	/* A PF restores its VFs then */
+	bool in_resume = vfio_pci_in_resume(pci_physfn(vdev->pdev)), back;
 
 	down_write(&vdev->quiesce.lock);
 	WRITE_ONCE(vdev->quiesce.quiesced, pci_is_quiesced(vdev->pdev));
@@ -218,26 +219,26 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 
 	vfio_pci_zap_bars(vdev);
 	vfio_pci_ones_drop(vdev);
-	if (event == PCI_ACCESS_UNQUIESCE || event == PCI_ACCESS_RECOVERED) {
+	back = event == PCI_ACCESS_UNQUIESCE || event == PCI_ACCESS_RECOVERED;
+	if (back)
 		vfio_pci_quiesce_ask(vdev);
-		/* For INTx: what masks it is not kept out of a reset */
-		if (vdev->quiesce.open)
-			mod_delayed_work(system_freezable_wq, &vdev->quiesce.restore, 0);
-	}
+	/*
+	 * For INTx: what masks it is not kept out of a reset. And for DMA-BUFs: while the
+	 * system resumes nobody reaches them, but a device may turn out to be lost.
+	 */
+	if (vdev->quiesce.open && (back || in_resume))
+		mod_delayed_work(system_freezable_wq, &vdev->quiesce.restore, 0);
 	up_write(&vdev->quiesce.lock);
 
 	wake_up_all(&vdev->quiesce.wait);
 
-	/*
-	 * Who reaches the device ends before it stops. An error is no time to wait. A PF
-	 * restores its VFs while the system resumes: nobody reaches them yet.
-	 */
-	wait = event == PCI_ACCESS_QUIESCE && !READ_ONCE(vdev->quiesce.waited);
-	if ((event == PCI_ACCESS_QUIESCE || event == PCI_ACCESS_LOST) &&
-	    !vfio_pci_in_resume(pci_physfn(vdev->pdev)))
-		vfio_pci_dma_buf_block(vdev, wait);
-	if (wait) {
-		wait_event_timeout(vdev->quiesce.wait, !READ_ONCE(vdev->quiesce.busy),
+	if (!back && !in_resume)
+		vfio_pci_dma_buf_block(vdev);
+	/* Who reaches the device ends before it stops. An error is no time to wait. */
+	if (event == PCI_ACCESS_QUIESCE && !READ_ONCE(vdev->quiesce.waited)) {
+		wait_event_timeout(vdev->quiesce.wait,
+				   !READ_ONCE(vdev->quiesce.busy) &&
+				   vfio_pci_dma_buf_is_settled(vdev),
 				   VFIO_PCI_QUIESCE_BUSY);
 		WRITE_ONCE(vdev->quiesce.waited, true);
 	}
@@ -285,9 +286,12 @@ void vfio_pci_quiesce_open(struct vfio_pci_core_device *vdev)
  */
 void vfio_pci_quiesce_close(struct vfio_pci_core_device *vdev)
 {
+	/* Who has memory_lock and finds it open counts on vconfig */
+	down_write(&vdev->memory_lock);
 	down_write(&vdev->quiesce.lock);
 	WRITE_ONCE(vdev->quiesce.open, false);
 	up_write(&vdev->quiesce.lock);
+	up_write(&vdev->memory_lock);
 	cancel_delayed_work_sync(&vdev->quiesce.restore);
 }
 

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device that does not respond when it is opened
+ * A device that does not respond when it is opened, or any more
  *
- * Needs pci_gaps.ko, which has the FLR take its configuration space away that comes with
- * the open.
+ * Needs pci_gaps.ko, which has an FLR take its configuration space away: that which comes
+ * with the open, or another.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <linux/pci_regs.h>
+#include <linux/vfio.h>
 
 #include "harness.h"
 #include "access.h"
@@ -87,6 +89,49 @@ TEST_F(absent, answers_when_opened_anew)
 	ASSERT_EQ(0, open_and_map(&self->dev, &self->map));
 	ASSERT_EQ(0, try_read(self->map, &value));
 	EXPECT_EQ(self->word, value);
+}
+
+/* A device that dies while it is open, and is brought back */
+FIXTURE(dies)
+{
+	struct device dev;
+	void *map;
+	uint32_t word;
+};
+
+FIXTURE_SETUP(dies)
+{
+	ASSERT_EQ(0, open_and_map(&self->dev, &self->map));
+	ASSERT_EQ(0, try_read(self->map, &self->word));
+	ASSERT_NE(-1U, self->word);
+}
+
+FIXTURE_TEARDOWN(dies)
+{
+	device_close(&self->dev);
+}
+
+/* Whoever is told that the reset succeeded may use the device at once */
+TEST_F(dies, answers_when_reset_returns)
+{
+	uint32_t value;
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		ASSERT_EQ(0, file_write(DEAD, bdf))
+			TH_LOG("%s cannot be made to die: load pci_gaps.ko", bdf);
+		ASSERT_EQ(0, sysfs_write(bdf, "reset", "1"));
+		EXPECT_ONES(self->map);
+		ASSERT_EQ(0, file_write(DEAD, "none"));
+
+		/* It may just be asked whether it is back */
+		while (ioctl(self->dev.fd, VFIO_DEVICE_RESET))
+			ASSERT_EQ(EAGAIN, errno);
+		ASSERT_EQ(0, try_read(self->map, &value));
+		ASSERT_EQ(self->word, value) TH_LOG("after %d resets", i);
+		ASSERT_EQ(4, pread(self->dev.fd, &value, 4, self->dev.bar_offset));
+		ASSERT_EQ(self->word, value) TH_LOG("after %d resets", i);
+	}
 }
 
 int main(int argc, char **argv)
