@@ -304,6 +304,29 @@ TEST_F(one, stuck_peer)
 	EXPECT_REVOKED(self->peer, 2);
 }
 
+static void *let_go_later(void *peer)
+{
+	sleep(3);
+	peer_do(*(int *)peer, "let_go");
+	return NULL;
+}
+
+/* Anybody who has the buffer may add a fence: nobody who turns the device on waits for it */
+TEST_F(one, fence)
+{
+	pthread_t thread;
+
+	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
+	EXPECT_REVOKED(self->peer, 1);
+	ASSERT_EQ(0, peer_do(self->peer, "fence"));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, let_go_later, &self->peer));
+	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
+	EXPECT_EQ(EBUSY, pthread_tryjoin_np(thread, NULL))
+		TH_LOG("turned on once the fence was signalled");
+	EXPECT_EQ(0, peer_map(self->peer));
+	pthread_join(thread, NULL);
+}
+
 #define ROUNDS 200
 
 static void *keep_mapping(void *peer)

@@ -7,13 +7,15 @@
  *  - import FD ADDRESS: map the DMA-BUF for DMA of the function at ADDRESS
  *  - map: map it again, after it was revoked
  *  - hold: keep what is mapped when it is revoked next, as a peer that is stuck does
- *  - let_go: end that
+ *  - fence: have whoever waits for the users of the buffer wait, as anybody may
+ *  - let_go: end both
  *
  * and reads as what the DMA-BUF is mapped at, or 'none', and how often it was taken away.
  */
 #include <linux/cleanup.h>
 #include <linux/debugfs.h>
 #include <linux/dma-buf.h>
+#include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -29,6 +31,7 @@ MODULE_IMPORT_NS("DMA_BUF");
  * @attach: NULL until something is imported
  * @sgt: NULL while nothing is mapped; the reservation lock covers this and the rest
  * @hold: keep it when it is revoked
+ * @fence: NULL unless somebody may wait for it
  * @revoked: how often it was
  */
 struct importer {
@@ -36,6 +39,7 @@ struct importer {
 	struct dma_buf_attachment *attach;
 	struct sg_table *sgt;
 	bool hold;
+	struct dma_fence *fence;
 	unsigned int revoked;
 };
 
@@ -75,6 +79,47 @@ static int map(struct importer *importer)
 		return PTR_ERR(sgt);
 	importer->sgt = sgt;
 	return 0;
+}
+
+static const char *fence_name(struct dma_fence *fence)
+{
+	return "dmabuf_importer";
+}
+
+static const struct dma_fence_ops fence_ops = {
+	.get_driver_name = fence_name,
+	.get_timeline_name = fence_name,
+};
+
+static DEFINE_SPINLOCK(fence_lock);
+
+static int add_fence(struct importer *importer)
+{
+	struct dma_resv *resv = importer->attach->dmabuf->resv;
+	struct dma_fence *fence;
+	int ret;
+
+	if (importer->fence)
+		return -EBUSY;
+	ret = dma_resv_reserve_fences(resv, 1);
+	if (ret)
+		return ret;
+	fence = kzalloc_obj(*fence);
+	if (!fence)
+		return -ENOMEM;
+	dma_fence_init(fence, &fence_ops, &fence_lock, dma_fence_context_alloc(1), 1);
+	dma_resv_add_fence(resv, fence, DMA_RESV_USAGE_BOOKKEEP);
+	importer->fence = fence;
+	return 0;
+}
+
+static void end_fence(struct importer *importer)
+{
+	if (!importer->fence)
+		return;
+	dma_fence_signal(importer->fence);
+	dma_fence_put(importer->fence);
+	importer->fence = NULL;
 }
 
 static int import(struct importer *importer, const char *args)
@@ -120,11 +165,16 @@ static int command(struct importer *importer, const char *text)
 	if (!importer->attach)
 		return -EINVAL;
 
+	/* Who waits for the fence has the reservation lock */
+	if (sysfs_streq(text, "let_go"))
+		end_fence(importer);
 	dma_resv_lock(importer->attach->dmabuf->resv, NULL);
 	if (sysfs_streq(text, "map")) {
 		ret = map(importer);
 	} else if (sysfs_streq(text, "hold")) {
 		importer->hold = true;
+	} else if (sysfs_streq(text, "fence")) {
+		ret = add_fence(importer);
 	} else if (sysfs_streq(text, "let_go")) {
 		importer->hold = false;
 		unmap(importer);
@@ -194,6 +244,7 @@ static int importer_release(struct inode *inode, struct file *file)
 		struct dma_buf *dmabuf = attach->dmabuf;
 		struct pci_dev *dev = to_pci_dev(attach->dev);
 
+		end_fence(importer);
 		dma_resv_lock(dmabuf->resv, NULL);
 		unmap(importer);
 		dma_resv_unlock(dmabuf->resv);
