@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# First process of a kernel under test: mounts what a test needs, runs /job with
-# its output on the second serial port, or a virtual console, reports its exit status there and turns
-# the machine off. The kernel log has the first port to itself.
+# First process of a kernel under test: mounts what a test needs, runs /job with its
+# output on the second serial port, or a virtual console, reports its exit status there and
+# turns the machine off. The kernel log has the first port to itself.
 
 /bin/busybox --install -s /bin
 export PATH=/bin:/usr/bin HOME=/ LC_ALL=C
