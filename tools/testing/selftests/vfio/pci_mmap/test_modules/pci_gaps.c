@@ -48,6 +48,14 @@ MODULE_PARM_DESC(pf, "Physical function whose VF Enable bit a reset clears");
 static struct pci_dev *af_dev, *pf_dev;
 static struct pci_ops *af_ops, *pf_ops;
 
+/* What was there finds the registers by map_bus() of what is there */
+static void replace_ops(struct pci_bus *bus, struct pci_ops **was, struct pci_ops *with)
+{
+	*was = bus->ops;
+	with->map_bus = (*was)->map_bus;
+	pci_bus_set_ops(bus, with);
+}
+
 /* The first entry of its list of capabilities, whose next is the old first */
 static u8 af_cap[PCI_CAP_AF_SIZEOF] = {
 	PCI_CAP_ID_AF, 0, PCI_CAP_AF_SIZEOF, PCI_AF_CAP_TP | PCI_AF_CAP_FLR,
@@ -217,8 +225,7 @@ static int set_dead(const char *val, const struct kernel_param *kp)
 		pci_dev_put(dev);
 	} else {
 		dead_dev = dev;
-		dead_ops = dev->bus->ops;
-		pci_bus_set_ops(dev->bus, &with_death);
+		replace_ops(dev->bus, &dead_ops, &with_death);
 	}
 	WRITE_ONCE(fate, MORTAL);
 	return 0;
@@ -267,13 +274,11 @@ static int __init pci_gaps_init(void)
 	}
 
 	/* The functions find what they need before they can be called */
-	af_ops = af_dev->bus->ops;
-	pf_ops = pf_dev->bus->ops;
 	pf_sriov = pci_find_ext_capability(pf_dev, PCI_EXT_CAP_ID_SRIOV);
 	vf_exp = pci_pcie_cap(pf_dev);
 	pci_read_config_byte(af_dev, PCI_CAPABILITY_LIST, &af_cap[1]);
-	pci_bus_set_ops(af_dev->bus, &with_af);
-	pci_bus_set_ops(pf_dev->bus, &with_vf_enable);
+	replace_ops(af_dev->bus, &af_ops, &with_af);
+	replace_ops(pf_dev->bus, &pf_ops, &with_vf_enable);
 	return 0;
 }
 module_init(pci_gaps_init);
