@@ -37,7 +37,13 @@
 /* A page that DMA can always reach while it is mapped, and then the pages to map at */
 #define MAILBOX_IOVA 0xf00000ULL
 #define IOVA 0x1000000ULL
-#define IOVA_PAGES ((EDU_REACH - IOVA) / 4096)
+/* Where nobody else says so, the kernel has MSIs of arm64 go to a window from there on */
+#ifdef __aarch64__
+#define IOVA_END (128ULL << 20)
+#else
+#define IOVA_END EDU_REACH
+#endif
+#define IOVA_PAGES ((IOVA_END - IOVA) / 4096)
 #define MEMORY_PAGES 1024
 #define MAPS 512
 /* Of a BAR that is larger, no more */

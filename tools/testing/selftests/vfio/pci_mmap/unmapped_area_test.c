@@ -44,8 +44,12 @@ FIXTURE_TEARDOWN(unmapped_area)
 	device_close(&self->dev);
 }
 
-/* Where programs are without page tables of five levels, and others by default */
-#define BITS_47 (GIB_LEAF << 17)
+/* Where programs are without page tables for more, and others by default */
+#ifdef __aarch64__
+#define WINDOW (GIB_LEAF << 18)
+#else
+#define WINDOW (GIB_LEAF << 17)
+#endif
 
 /* How many faults it takes to touch the BAR, of which each leaf is touched */
 static long faults(const void *map, size_t size)
@@ -59,7 +63,7 @@ TEST_F(unmapped_area, aligns_whole_bar)
 
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_EQ(self->phys % LEAF, (uintptr_t)map % LEAF);
-	EXPECT_GT(BITS_47, (uintptr_t)map);
+	EXPECT_GT(WINDOW, (uintptr_t)map);
 	EXPECT_GE(self->size / LEAF, faults(map, self->size));
 }
 
@@ -200,10 +204,10 @@ TEST_F(unmapped_area, places_like_memory_for_taken_hint)
 	}
 }
 
-/* With page tables of five levels, it asks for an address beyond 47 bits */
-TEST_F(unmapped_area, keeps_hint_beyond_47_bits)
+/* Where page tables reach beyond what programs get by default, it asks for that */
+TEST_F(unmapped_area, keeps_hint_beyond_window)
 {
-	void *hint = (void *)(BITS_47 << 4), *room, *map, *elsewhere;
+	void *hint = (void *)(WINDOW << 3), *room, *map, *elsewhere;
 
 	room = mmap(hint, self->size, PROT_NONE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -215,7 +219,7 @@ TEST_F(unmapped_area, keeps_hint_beyond_47_bits)
 	map = mmap(hint, self->size, PROT_READ, MAP_SHARED, self->dev.fd,
 		   self->dev.bar_offset);
 	EXPECT_EQ(elsewhere, map);
-	EXPECT_LE(BITS_47, (uintptr_t)map);
+	EXPECT_LE(WINDOW, (uintptr_t)map);
 	ASSERT_EQ(0, munmap(room, self->size));
 	map = mmap(hint, self->size, PROT_READ, MAP_SHARED, self->dev.fd,
 		   self->dev.bar_offset);

@@ -13,7 +13,8 @@
  * Linux therefore does not bring them back. When it does, they are new to QEMU:
  * their registers are set by an FLR only, and memory decode, which QEMU's virtual
  * functions have of their own, is off. The first of them gets both, and decode as well
- * when it is first asked after an FLR of its own.
+ * when it is first asked after an FLR of its own. Nobody can turn that off: as
+ * hardware has it, the bit is not there.
  *
  * dead=ADDRESS, to be written at any time, has a device die of its next FLR. It answers
  * once, so that the PCI core does not wait for it for a minute. From then on its
@@ -127,6 +128,10 @@ static int pf_read(struct pci_bus *bus, unsigned int devfn, int where, int size,
 	}
 	ret = pf_ops->read(bus, devfn, where, size, val);
 
+	/* Memory decode of a VF is up to its PF, and so is the bit not there */
+	if (where == PCI_COMMAND && devfn == pci_iov_virtfn_devfn(pf_dev, 0) &&
+	    !PCI_POSSIBLE_ERROR(*val))
+		*val &= ~PCI_COMMAND_MEMORY;
 	if (!ret && devfn == pf_dev->devfn && where == pf_sriov + PCI_SRIOV_CTRL &&
 	    !vf_is_there(bus))
 		*val &= ~PCI_SRIOV_CTRL_VFE;
@@ -142,6 +147,8 @@ static int pf_write(struct pci_bus *bus, unsigned int devfn, int where, int size
 	if (where == vf_exp + PCI_EXP_DEVCTL && val & PCI_EXP_DEVCTL_BCR_FLR &&
 	    devfn == pci_iov_virtfn_devfn(pf_dev, 0))
 		WRITE_ONCE(vf_was_reset, true);
+	if (where == PCI_COMMAND && devfn == pci_iov_virtfn_devfn(pf_dev, 0))
+		val |= PCI_COMMAND_MEMORY;
 	ret = pf_ops->write(bus, devfn, where, size, val);
 
 	if (devfn == pf_dev->devfn && where == pf_sriov + PCI_SRIOV_CTRL &&
