@@ -26,7 +26,7 @@ refuses "missing programs, no Debian" \
 	env "PATH=$tmp" "$BASH" -c "$needs; need qemu-system-x86_64 flex"
 
 refuses "base that Debian has no more" 'linux-source-9\.9.* KSRC=' \
-	bash -c ". scripts/lib.sh; fetch trixie linux-source-9.9 '$tmp/none'"
+	bash -c ". scripts/lib.sh; fetch trixie linux-source-9.9 '$tmp/unpacked'"
 refuses "unknown BASE" "unknown BASE '5.10'" make_ kernel BASE=5.10
 refuses "unknown BASE of the series" "unknown BASE '5.10'" make_ series BASE=5.10
 refuses "unknown VARIANT" "unknown VARIANT 'lazy'" make_ kernel VARIANT=lazy
