@@ -4,6 +4,8 @@
  * and faults that map more than a page
  *
  * Whether something is mapped shows in the page faults that touching it takes.
+ *
+ * other_driver_has_pages takes test_modules/mixed_map.ko.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,6 +21,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -926,6 +929,39 @@ TEST_F(cgroup, kills_who_populates_too_much)
 	EXPECT_TRUE(WIFSIGNALED(status)) TH_LOG("status 0x%x", status);
 	EXPECT_EQ(SIGKILL, WTERMSIG(status));
 	EXPECT_EQ(1, group_read("memory.events", "oom_kill"));
+}
+
+#define PMD_SIZE_FILE "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
+
+/* Leaves of other drivers look the same, and may have pages for who asks for them */
+TEST(other_driver_has_pages)
+{
+	int file = open("/sys/kernel/debug/mixed_map", O_RDWR | O_CLOEXEC);
+	uint32_t value = 0x5afe, got = 0;
+	struct iovec local = { &got, sizeof(got) }, remote = { .iov_len = sizeof(got) };
+	uintptr_t room;
+	size_t leaf;
+	FILE *size;
+
+	if (file < 0)
+		SKIP(return, "mixed_map.ko is not there, or has no memory for a leaf");
+	size = fopen(PMD_SIZE_FILE, "r");
+	ASSERT_NE(NULL, size);
+	ASSERT_EQ(1, fscanf(size, "%zu", &leaf));
+	fclose(size);
+
+	room = (uintptr_t)mmap(NULL, 2 * leaf, PROT_NONE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE((uintptr_t)MAP_FAILED, room);
+	remote.iov_base = mmap((void *)((room + leaf - 1) & -leaf), leaf, RW,
+			       MAP_SHARED | MAP_FIXED, file, 0);
+	ASSERT_NE(MAP_FAILED, remote.iov_base);
+	ASSERT_EQ(0, try_write(remote.iov_base, value));
+	EXPECT_EQ(sizeof(got), process_vm_readv(getpid(), &local, 1, &remote, 1, 0))
+		TH_LOG("%s", strerror(errno));
+	EXPECT_EQ(value, got);
+	munmap((void *)room, 2 * leaf);
+	close(file);
 }
 
 int main(int argc, char **argv)
