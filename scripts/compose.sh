@@ -67,7 +67,8 @@ for patch in "$@"; do
 	while read -r path; do
 		add_new_file "$path"
 	done < <(sed -n 's/^New-file: //p' "$tmp/diff" "$tmp/message" "$patch" | sort -u)
-	update_maintainers
+	! grep -qE '^(New-file: |new file mode )' "$tmp/diff" "$tmp/message" "$patch" ||
+		update_maintainers
 
 	field() { sed -n "s/^$1: //p" "$tmp/info"; }
 	commit=$({ field Subject; echo; cat "$tmp/message"; } |
