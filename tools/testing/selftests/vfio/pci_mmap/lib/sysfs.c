@@ -137,12 +137,20 @@ int uevent_wait(int fd, const char *bdf, const char *text)
 
 int driver_bind(const char *bdf, const char *driver)
 {
-	int ret = sysfs_write(bdf, "driver_override", driver);
+	int ret = sysfs_write(bdf, "driver_override", driver), i;
+	char path[PATH_MAX];
 
-	return ret ? ret : file_write("/sys/bus/pci/drivers_probe", bdf);
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/%s", driver, bdf);
+	/* While another driver is asked, which may not have it, nothing comes of this */
+	for (i = 0; !ret && access(path, F_OK); i++) {
+		if (i == 100 * PATIENCE)
+			return -ETIMEDOUT;
+		ret = file_write("/sys/bus/pci/drivers_probe", bdf);
+		usleep(10000);
+	}
+	return ret;
 }
 
-/* Whoever comes last, this or the hot-plug of the kernel, binds the driver */
 int vfio_bind(const char *bdf, int uevents)
 {
 	int ret = driver_bind(bdf, "vfio-pci");

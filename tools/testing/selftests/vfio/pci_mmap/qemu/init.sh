@@ -18,16 +18,21 @@ mkdir -p /dev/shm /sys/fs/cgroup
 mount -t tmpfs none /dev/shm
 mount -t cgroup2 none /sys/fs/cgroup
 
-# bind DEVICE DRIVER: take a device from its driver and give it to another
+# bind DEVICE DRIVER: take a device from its driver and give it to another. Nothing comes of
+# it while a driver is asked that may not have it.
 bind() {
-	local sys=/sys/bus/pci/devices/$1
+	local sys=/sys/bus/pci/devices/$1 again
 
 	[ -e $sys ] || { echo "no device $1: the VM lacks it"; return 1; }
 	[ ! -e $sys/driver ] || echo $1 >$sys/driver/unbind
 	echo $2 >$sys/driver_override
-	echo $1 >/sys/bus/pci/drivers_probe
-	[ "$(basename $(readlink $sys/driver))" = $2 ] ||
-		{ echo "device $1 does not take driver $2"; return 1; }
+	for again in 1 2 3 4 5; do
+		echo $1 >/sys/bus/pci/drivers_probe
+		[ ! -e /sys/bus/pci/drivers/$2/$1 ] || return 0
+		sleep 1
+	done
+	echo "device $1 does not take driver $2"
+	return 1
 }
 
 # no_registers DEVICE: leave it without its first BAR, which nobody needs, if QEMU is one
