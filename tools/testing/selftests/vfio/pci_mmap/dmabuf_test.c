@@ -304,33 +304,33 @@ TEST_F(one, stuck_peer)
 	EXPECT_REVOKED(self->peer, 2);
 }
 
-struct guest {
+struct waiter {
 	int peer;
-	bool leaves;
+	bool told;
 };
 
 static void *let_go_later(void *arg)
 {
-	struct guest *guest = arg;
+	struct waiter *waiter = arg;
 
 	sleep(3);
-	__atomic_store_n(&guest->leaves, true, __ATOMIC_SEQ_CST);
-	peer_do(guest->peer, "let_go");
+	__atomic_store_n(&waiter->told, true, __ATOMIC_SEQ_CST);
+	peer_do(waiter->peer, "let_go");
 	return NULL;
 }
 
 /* Anybody who has the buffer may add a fence: nobody who turns the device on waits for it */
 TEST_F(one, fence)
 {
-	struct guest guest = { .peer = self->peer };
+	struct waiter waiter = { .peer = self->peer };
 	pthread_t thread;
 
 	ASSERT_EQ(0, decode_set(&self->dev, false, 2));
 	EXPECT_REVOKED(self->peer, 1);
 	ASSERT_EQ(0, peer_do(self->peer, "fence"));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, let_go_later, &guest));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, let_go_later, &waiter));
 	ASSERT_EQ(0, decode_set(&self->dev, true, 2));
-	EXPECT_FALSE(__atomic_load_n(&guest.leaves, __ATOMIC_SEQ_CST))
+	EXPECT_FALSE(__atomic_load_n(&waiter.told, __ATOMIC_SEQ_CST))
 		TH_LOG("turned on once the fence was signalled");
 	EXPECT_EQ(0, peer_map(self->peer));
 	pthread_join(thread, NULL);
