@@ -12,9 +12,9 @@
 base=$1 variant=$2
 check_base "$base"
 check_variant "$variant" "$base"
-debug=$(kind_suffix "${3-}")
+suffix=$(kind_suffix "${3-}")
 arch=x86 image=arch/x86/boot/bzImage cross=
-if [[ $debug == -arm64* ]]; then
+if [[ $suffix == -arm64* ]]; then
 	arch=arm64 image=arch/arm64/boot/Image cross=aarch64-linux-gnu-
 	need "${arm64_to_build[@]}"
 fi
@@ -23,8 +23,8 @@ need "${to_build[@]}"
 "$top/scripts/source.sh" "$base"
 
 src=$build/$base/src
-obj=$build/$base/obj$debug
-out=$build/$base/$variant$debug
+obj=$build/$base/obj$suffix
+out=$build/$base/$variant$suffix
 log=$out/build.log
 mkdir -p "$obj" "$out"
 
@@ -36,16 +36,15 @@ tip=$("$top/scripts/compose.sh" "$src" base "${patches[@]}")
 declare -A lacks=(
 	[6.12]='KVM_IOAPIC|NUMA_MIGRATION|MEMORY_HOTREMOVE|ZONE_DEVICE|PCI_P2PDMA|SYNC_FILE'
 	[7.3]='X86_5LEVEL')
-fragments=(kernel)
-[[ $arch != x86 ]] || fragments+=(x86)
-fragment=$(cd "$top/$selftest/qemu" && cat "${fragments[@]/%/.config}" \
-	${debug:+"${debug#-}.config"} |
+fragments=(kernel "$arch")
+[[ ! $suffix || $suffix == "-$arch" ]] || fragments+=("${suffix#-}")
+fragment=$(cd "$top/$selftest/qemu" && cat "${fragments[@]/%/.config}" |
 	grep -vE "^CONFIG_(${lacks[$base]-none})=")
 
 # What only some files are compiled for, as variables of kbuild: the debug kernel
 # counts the lines of the series, the KCSAN kernel watches vfio-pci
 instrument=()
-case $debug in
+case $suffix in
 -debug)
 	for file in "$top"/drivers/vfio/pci/*.c; do
 		instrument+=("GCOV_PROFILE_$(basename "$file" .c).o=y")
@@ -57,7 +56,7 @@ case $debug in
 	done ;;
 esac
 stamp=$(git -C "$src" rev-parse "$tip^{tree}"; sha256sum <<<"$fragment")
-[[ $variant != series || -d $build/$base/selftests$debug ]] &&
+[[ $variant != series || -d $build/$base/selftests$suffix ]] &&
 	[[ -f $out/stamp && $(<"$out/stamp") == "$stamp" ]] && exit 0
 rm -f "$out/stamp"
 
@@ -87,7 +86,7 @@ watched() {
 	wait $pid || {
 		grep -m 5 -B 2 -A 8 -E 'error:|Error [0-9]' "$log" >&2 ||
 			tail -20 "$log" >&2
-		die "building $base/$variant$debug failed: see $log"
+		die "building $base/$variant$suffix failed: see $log"
 	}
 }
 
@@ -97,7 +96,7 @@ git -C "$src" checkout -q --force --detach "$tip"
 if [[ ! -f $obj/.config || $(<"$obj/fragment") != "$fragment" ]]; then
 	printf '%s' "$fragment" >"$obj/fragment"
 	KCONFIG_ALLCONFIG=$obj/fragment kmake allnoconfig >>"$log" 2>&1 ||
-		die "configuring $base$debug failed: see $log"
+		die "configuring $base$suffix failed: see $log"
 	missing=$(grep '^CONFIG' <<<"$fragment" | grep -vxFf "$obj/.config" || :)
 	[[ ! $missing ]] || {
 		rm "$obj/.config"
@@ -105,7 +104,7 @@ if [[ ! -f $obj/.config || $(<"$obj/fragment") != "$fragment" ]]; then
 	}
 fi
 
-say "building the $variant kernel of $base${debug:+ for ${debug#-}}"
+say "building the $variant kernel of $base${suffix:+ for ${suffix#-}}"
 watched kmake "${image##*/}"
 if [[ $variant == series ]]; then
 	kmake headers modules >>"$log" 2>&1 || die "headers failed: see $log"
@@ -113,7 +112,7 @@ if [[ $variant == series ]]; then
 	git -C "$src" clean -fdxq -- "$selftest/test_modules"
 	LDFLAGS=-static kmake -C "$src/tools/testing/selftests" \
 		TARGETS=vfio/pci_mmap KDIR="$obj" \
-		INSTALL_PATH="$build/$base/selftests$debug" \
+		INSTALL_PATH="$build/$base/selftests$suffix" \
 		install >>"$log" 2>&1 ||
 		die "building the self-tests failed: see $log"
 fi

@@ -22,8 +22,9 @@
  * quiesce.lock nests inside all of them, and inside memory_lock. An access, by a page
  * table or of the kernel's own, holds both for read from the check until it is done. The
  * announcement holds quiesce.lock for write while it zaps. Holders for read therefore
- * never wait for the PCI core nor for user space, and allocate nothing; the exception is
- * the mapping of a ROM, which starts no I/O to do so.
+ * never wait for the PCI core nor for user space, and allocate nothing; the exceptions are
+ * the mapping of a ROM and, on powerpc, the table that goes with a PMD leaf, which start
+ * no I/O to do so.
  *
  * Where the kernel reaches registers for longer, and allocates, it says so by
  * quiesce.busy, and the announcement of a reset waits for that, if not for long: some of
