@@ -37,19 +37,19 @@ FIXTURE(fork)
 
 FIXTURE_VARIANT(fork)
 {
-	size_t leaf;
+	enum level level;
 };
 
-FIXTURE_VARIANT_ADD(fork, leaf_4k) { .leaf = 4096 };
-FIXTURE_VARIANT_ADD(fork, leaf_2m) { .leaf = LEAF };
-FIXTURE_VARIANT_ADD(fork, leaf_1g) { .leaf = GIB_LEAF };
+FIXTURE_VARIANT_ADD(fork, leaf_4k) { .level = PTE };
+FIXTURE_VARIANT_ADD(fork, leaf_2m) { .level = PMD };
+FIXTURE_VARIANT_ADD(fork, leaf_1g) { .level = PUD };
 
 FIXTURE_SETUP(fork)
 {
 	int ret;
 
 	ASSERT_EQ(0, device_open(&self->dev, bdf, -1, -1));
-	ret = samples_create(&self->samples, &self->dev, variant->leaf);
+	ret = samples_create(&self->samples, &self->dev, leaf_size(variant->level));
 	if (ret == -EOPNOTSUPP)
 		SKIP(return, "%s", self->samples.text);
 	ASSERT_EQ(0, ret)
@@ -327,7 +327,7 @@ TEST_F(fork, disabled_before_leaf_is_copied)
 
 	if (held() < 0)
 		SKIP(return, "the module fork_delay is not there");
-	if (variant->leaf < LEAF)
+	if (variant->level == PTE)
 		SKIP(return, "the module fork_delay holds no copy of pages");
 
 	race = race_start(&self->samples);

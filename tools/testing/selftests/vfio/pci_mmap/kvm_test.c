@@ -267,19 +267,19 @@ FIXTURE(guest)
 
 FIXTURE_VARIANT(guest)
 {
-	size_t leaf;
+	enum level level;
 };
 
-FIXTURE_VARIANT_ADD(guest, leaf_4k) { .leaf = 4096 };
-FIXTURE_VARIANT_ADD(guest, leaf_2m) { .leaf = LEAF };
-FIXTURE_VARIANT_ADD(guest, leaf_1g) { .leaf = GIB_LEAF };
+FIXTURE_VARIANT_ADD(guest, leaf_4k) { .level = PTE };
+FIXTURE_VARIANT_ADD(guest, leaf_2m) { .level = PMD };
+FIXTURE_VARIANT_ADD(guest, leaf_1g) { .level = PUD };
 
 FIXTURE_SETUP(guest)
 {
 	int ret;
 
 	ASSERT_EQ(0, device_open(&self->dev, bdf, -1, -1));
-	ret = samples_create(&self->samples, &self->dev, variant->leaf);
+	ret = samples_create(&self->samples, &self->dev, leaf_size(variant->level));
 	if (ret == -EOPNOTSUPP)
 		SKIP(return, "%s", self->samples.text);
 	ASSERT_EQ(0, ret)

@@ -163,7 +163,7 @@ static bool traced(const char *text)
  */
 TEST_F(race, disabled_as_leaves_change)
 {
-	size_t leaf = 2 << 20, page = getpagesize();
+	size_t leaf = LEAF, page = getpagesize();
 	struct readers readers;
 	void *room, *map;
 	bool traces;

@@ -46,9 +46,9 @@ FIXTURE_TEARDOWN(unmapped_area)
 
 /* Where programs are without page tables for more, and others by default */
 #ifdef __aarch64__
-#define WINDOW (GIB_LEAF << 18)
+#define WINDOW (256UL << 40)
 #else
-#define WINDOW (GIB_LEAF << 17)
+#define WINDOW (128UL << 40)
 #endif
 
 /* How many faults it takes to touch the BAR, of which each leaf is touched */

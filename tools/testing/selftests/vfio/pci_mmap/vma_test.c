@@ -238,13 +238,11 @@ static void move_once(struct __test_metadata *_metadata, struct samples *samples
 	samples_unmap(samples);
 }
 
-static const size_t edges[] = { 0, LEAF, GIB_LEAF, GIB_LEAF + LEAF };
-
 /**
  * struct part - Part of a mapping that begins at or next to an edge
  * @edge: index of the edge
  * @next_to: -1, 0 or 1 page from there
- * @length: 0, 1, 2 for a page, 2 MiB, 1 GiB
+ * @length: level of the leaf that is as long
  * @offset: where it begins
  * @size: its size
  */
@@ -257,6 +255,7 @@ struct part {
 /* Go from one part of @samples to the next; false if that was the last */
 static bool next_part(const struct samples *samples, struct part *part)
 {
+	const size_t edges[] = { 0, LEAF, GIB_LEAF, GIB_LEAF + LEAF };
 	const size_t lengths[] = { getpagesize(), LEAF, GIB_LEAF };
 
 	do {
@@ -343,16 +342,16 @@ FIXTURE(vma)
 
 FIXTURE_VARIANT(vma)
 {
-	size_t leaf;
+	enum level level;
 };
 
-FIXTURE_VARIANT_ADD(vma, leaf_4k) { .leaf = 4096 };
-FIXTURE_VARIANT_ADD(vma, leaf_2m) { .leaf = LEAF };
-FIXTURE_VARIANT_ADD(vma, leaf_1g) { .leaf = GIB_LEAF };
+FIXTURE_VARIANT_ADD(vma, leaf_4k) { .level = PTE };
+FIXTURE_VARIANT_ADD(vma, leaf_2m) { .level = PMD };
+FIXTURE_VARIANT_ADD(vma, leaf_1g) { .level = PUD };
 
 FIXTURE_SETUP(vma)
 {
-	open_and_map(_metadata, &self->dev, &self->samples, variant->leaf);
+	open_and_map(_metadata, &self->dev, &self->samples, leaf_size(variant->level));
 }
 
 FIXTURE_TEARDOWN(vma)
@@ -486,15 +485,15 @@ FIXTURE(cut)
 
 FIXTURE_VARIANT(cut)
 {
-	size_t leaf;
+	enum level level;
 };
 
-FIXTURE_VARIANT_ADD(cut, leaf_4k) { .leaf = 4096 };
-FIXTURE_VARIANT_ADD(cut, leaf_2m) { .leaf = LEAF };
+FIXTURE_VARIANT_ADD(cut, leaf_4k) { .level = PTE };
+FIXTURE_VARIANT_ADD(cut, leaf_2m) { .level = PMD };
 
 FIXTURE_SETUP(cut)
 {
-	open_and_map(_metadata, &self->dev, &self->samples, variant->leaf);
+	open_and_map(_metadata, &self->dev, &self->samples, leaf_size(variant->level));
 	samples_unmap(&self->samples);
 }
 

@@ -57,16 +57,16 @@ FIXTURE(soft_dirty)
 
 FIXTURE_VARIANT(soft_dirty)
 {
-	size_t leaf;
+	enum level level;
 };
 
-FIXTURE_VARIANT_ADD(soft_dirty, leaf_4k) { .leaf = 4096 };
-FIXTURE_VARIANT_ADD(soft_dirty, leaf_2m) { .leaf = LEAF };
-FIXTURE_VARIANT_ADD(soft_dirty, leaf_1g) { .leaf = GIB_LEAF };
+FIXTURE_VARIANT_ADD(soft_dirty, leaf_4k) { .level = PTE };
+FIXTURE_VARIANT_ADD(soft_dirty, leaf_2m) { .level = PMD };
+FIXTURE_VARIANT_ADD(soft_dirty, leaf_1g) { .level = PUD };
 
 FIXTURE_SETUP(soft_dirty)
 {
-	open_and_map(_metadata, &self->dev, &self->samples, variant->leaf);
+	open_and_map(_metadata, &self->dev, &self->samples, leaf_size(variant->level));
 	if (file_write("/proc/self/clear_refs", "4"))
 		SKIP(return, "no soft-dirty bits");
 	ASSERT_EQ(0, empty(&self->dev));

@@ -16,7 +16,7 @@
 #include "fuzz_model.h"
 
 /* How much to populate or to map for DMA at once where there are no leaves */
-#define TABLE_PAGES (8 * SMALL_LEAF)
+#define TABLE_PAGES 4096
 /* What a DMA map may have where the kernel takes it page by page */
 #define DMA_PAGES 1024
 
@@ -886,9 +886,9 @@ static int (* const steps[])(struct fuzz_model *model, const struct op *op,
 /* All pages of a small BAR, of a large one those where leaves meet, and some more */
 static void draw_sample(struct fuzz_model *model)
 {
-	static const size_t near[] = {
-		0, 1, 2, SMALL_LEAF - 1, SMALL_LEAF, SMALL_LEAF + 1
-	};
+	const size_t near[] = { 0, 1, 2, SMALL_LEAF - 1, SMALL_LEAF, SMALL_LEAF + 1 };
+	/* Without larger leaves, there is an end of a small one at any quarter at most */
+	size_t n = model->leaf == SMALL_LEAF ? 3 : ARRAY_SIZE(near);
 	size_t quarter = model->leaf / 4;
 	size_t page, i;
 
@@ -898,12 +898,12 @@ static void draw_sample(struct fuzz_model *model)
 		return;
 	}
 	for (page = 0; page + quarter <= model->bar_pages; page += quarter) {
-		for (i = 0; i < ARRAY_SIZE(near); i++)
+		for (i = 0; i < n; i++)
 			model->sample[model->samples++].page = page + near[i];
 		for (i = 1; i < 8; i++)
 			model->sample[model->samples++].page =
 				page + i * (quarter / 8) + page / quarter * i;
-		for (i = ARRAY_SIZE(near) - 1; i; i--)
+		for (i = n - 1; i; i--)
 			model->sample[model->samples++].page =
 				page + quarter - near[i];
 	}

@@ -17,13 +17,6 @@
 #include "device.h"
 #include "samples.h"
 
-/* Next to these, and at the end, is what is sampled */
-static const size_t edges[] = {
-	0, LEAF, 2 * LEAF,
-	GIB_LEAF, GIB_LEAF + LEAF, GIB_LEAF + 2 * LEAF,
-	2 * GIB_LEAF, 2 * GIB_LEAF + LEAF, 2 * GIB_LEAF + 2 * LEAF,
-};
-
 static void add(struct samples *samples, off_t offset)
 {
 	int i;
@@ -48,6 +41,12 @@ static void add_around(struct samples *samples, off_t edge)
 
 static void choose(struct samples *samples)
 {
+	/* Next to these, and at the end */
+	const size_t edges[] = {
+		0, LEAF, 2 * LEAF,
+		GIB_LEAF, GIB_LEAF + LEAF, GIB_LEAF + 2 * LEAF,
+		2 * GIB_LEAF, 2 * GIB_LEAF + LEAF, 2 * GIB_LEAF + 2 * LEAF,
+	};
 	int i;
 
 	samples->n = 0;

@@ -9,10 +9,24 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <unistd.h>
+
+/* Levels of page tables that have leaves */
+enum level { PTE, PMD, PUD };
+
+/* What a leaf there maps; names of tests have what it is with pages of 4 KiB */
+static inline size_t leaf_size(enum level level)
+{
+	size_t size = getpagesize();
+
+	while (level--)
+		size *= getpagesize() / sizeof(uint64_t);
+	return size;
+}
 
 /* The huge leaves */
-#define LEAF (2UL << 20)
-#define GIB_LEAF (512 * LEAF)
+#define LEAF leaf_size(PMD)
+#define GIB_LEAF leaf_size(PUD)
 
 /**
  * struct device - An open device

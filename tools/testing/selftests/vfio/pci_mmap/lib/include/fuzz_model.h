@@ -25,9 +25,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "device.h"
+
 /* Leaves of page tables, in pages */
-#define SMALL_LEAF 512UL
-#define LARGE_LEAF (512 * SMALL_LEAF)
+#define SMALL_LEAF (LEAF / getpagesize())
+#define LARGE_LEAF (GIB_LEAF / getpagesize())
 
 #define PROCESSES 6
 /* How large things are, in leaves of the larger size that the BAR has room for */
@@ -37,7 +39,7 @@
 #define BAR_LEAVES 8
 #define VMAS 192
 /* Pages of the BAR of which the model keeps what they hold: all of a small one */
-#define SAMPLES (BAR_LEAVES * SMALL_LEAF)
+#define SAMPLES (BAR_LEAVES * 512)
 #define DMA_MAPS 8
 #define IOVA_PAGES 256
 #define READ_PAGES 16
