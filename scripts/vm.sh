@@ -103,6 +103,10 @@ devices=(
 	-device e1000e,netdev=net,bus=port6,romfile="$tmp/rom"
 	-device VGA,bus=pcie.0,addr=f
 	-device cirrus-vga,bus=pcie.0,addr=10
+	-device pcie-root-port,id=port7,chassis=7,bus=pcie.0,addr=11,hotplug=off
+	-device x3130-upstream,id=switch,bus=port7
+	-device xio3130-downstream,id=below,bus=switch,chassis=8
+	-device nvme,serial=deep,bus=below
 )
 truncate -s 64M "$tmp/disk"
 # The header of an image that the BIOS of a PC does not run, and its data structure

@@ -83,17 +83,19 @@ static bool vfio_pci_in_resume(struct pci_dev *pdev)
 
 /*
  * Does nobody restore what a reset takes? Who resets the function itself does, if there is
- * something to save, and keeps user space out of configuration space until then, but for
- * a recovery, before which the device is lost; who resets its PF or a bridge need not.
- * The PM core restores what it has put to sleep.
+ * something to save as it begins, and keeps user space out of configuration space until
+ * then, but for a recovery, before which the device is lost; who resets its PF or a bridge
+ * need not. The PM core restores what it has put to sleep.
  */
-static bool vfio_pci_is_left_unrestored(struct vfio_pci_core_device *vdev)
+static bool vfio_pci_is_left_unrestored(struct vfio_pci_core_device *vdev,
+					enum pci_access_event event)
 {
 	struct pci_dev *pdev = vdev->pdev;
 
 	if (vfio_pci_in_resume(pdev) || pm_runtime_status_suspended(&pdev->dev))
 		return false;
-	return !READ_ONCE(pdev->block_cfg_access) || !vfio_config_responds(vdev);
+	return !READ_ONCE(pdev->block_cfg_access) ||
+	       (event == PCI_ACCESS_QUIESCE && !vfio_config_responds(vdev));
 }
 
 /* Ask the device whether it is there; what lost its configuration gets it back */
@@ -215,7 +217,7 @@ static void vfio_pci_quiesce_notify(struct pci_access_user *user,
 		WRITE_ONCE(vdev->quiesce.waited, false);
 	/* Whoever begins to reset it amid a reset of its PF saves too late */
 	if ((event == PCI_ACCESS_QUIESCE || event == PCI_ACCESS_UNQUIESCE) &&
-	    vfio_pci_is_left_unrestored(vdev))
+	    vfio_pci_is_left_unrestored(vdev, event))
 		WRITE_ONCE(vdev->quiesce.unrestored, true);
 
 	vfio_pci_zap_bars(vdev);
@@ -538,12 +540,13 @@ EXPORT_SYMBOL_GPL(vfio_pci_access_end);
 
 /*
  * How a fault may wait. One from the kernel is taken again at once, whatever the signal,
- * unless its caller looks, as KVM does: that gets a first wait that a signal ends.
+ * unless its caller looks, as KVM does: a signal that is still there did not matter.
  */
 static unsigned int vfio_pci_fault_state(unsigned int flags)
 {
 	if (flags & FAULT_FLAG_INTERRUPTIBLE &&
-	    (flags & FAULT_FLAG_USER || !(flags & FAULT_FLAG_TRIED)))
+	    (flags & FAULT_FLAG_USER || !(flags & FAULT_FLAG_TRIED) ||
+	     !signal_pending(current)))
 		return TASK_INTERRUPTIBLE;
 	if (flags & (FAULT_FLAG_INTERRUPTIBLE | FAULT_FLAG_KILLABLE))
 		return TASK_KILLABLE;
@@ -581,24 +584,28 @@ static int vfio_pci_fault_wait(struct vfio_pci_core_device *vdev,
  *
  * Context: In a fault, memory_lock not held. May sleep for as long as a reset takes.
  * Return: 0 with memory_lock held for read. Otherwise what the fault must
- * return, with memory_lock not held: VM_FAULT_RETRY; VM_FAULT_NOPAGE if the fault
- * has to be taken anew; VM_FAULT_SIGBUS if a task was killed that cannot take it anew.
+ * return, with memory_lock not held: VM_FAULT_RETRY; VM_FAULT_SIGBUS if a task was
+ * killed that cannot take the fault anew.
  */
 vm_fault_t vfio_pci_fault_lock_memory(struct vfio_pci_core_device *vdev,
 				      struct vm_fault *vmf)
 {
 	struct file *file;
 
-	if (likely(down_read_trylock(&vdev->memory_lock))) {
-		if (likely(!vfio_pci_must_wait(vdev)))
-			return 0;
-		up_read(&vdev->memory_lock);
+	for (;;) {
+		if (likely(down_read_trylock(&vdev->memory_lock))) {
+			if (likely(!vfio_pci_must_wait(vdev)))
+				return 0;
+			up_read(&vdev->memory_lock);
+		}
+		if (vmf->flags & FAULT_FLAG_ALLOW_RETRY)
+			break;
+
+		/* Its caller may look for the entry but once: have one there */
+		if (vfio_pci_fault_wait(vdev, TASK_KILLABLE))
+			return VM_FAULT_SIGBUS;
 	}
 
-	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY)) {
-		return vfio_pci_fault_wait(vdev, TASK_KILLABLE) ?
-		       VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
-	}
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_RETRY;
 

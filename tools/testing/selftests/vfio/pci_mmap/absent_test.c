@@ -134,6 +134,31 @@ TEST_F(dies, answers_when_reset_returns)
 	}
 }
 
+/* And so where it is reset by its own FLR bit, which tells of no failure */
+TEST_F(dies, answers_when_flr_is_written)
+{
+	int i, missed = 0;
+	uint32_t value;
+
+	for (i = 0; i < 10; i++) {
+		ASSERT_EQ(0, file_write(DEAD, bdf))
+			TH_LOG("%s cannot be made to die: load pci_gaps.ko", bdf);
+		ASSERT_EQ(0, sysfs_write(bdf, "reset", "1"));
+		EXPECT_ONES(self->map);
+		ASSERT_EQ(0, file_write(DEAD, "none"));
+
+		ASSERT_EQ(0, function_reset(&self->dev));
+		ASSERT_EQ(0, try_read(self->map, &value));
+		if (value == self->word)
+			continue;
+		missed++;
+		while (ioctl(self->dev.fd, VFIO_DEVICE_RESET))
+			ASSERT_EQ(EAGAIN, errno);
+	}
+	/* None is tried of a device that is just being asked whether it is back */
+	EXPECT_GE(3, missed);
+}
+
 int main(int argc, char **argv)
 {
 	device_arguments(&argc, argv, &bdf, 1);
