@@ -20,7 +20,7 @@
 
 /* In sysfs, from the device: the port of the switch, the switch, the port above */
 #define RESET_ALL "../../../reset_subordinate"
-#define RESETS 5
+#define RESETS 3
 /* What user space sets up, and what is there after a reset */
 #define LINE_SIZE 0x10
 
