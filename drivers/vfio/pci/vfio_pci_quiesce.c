@@ -123,8 +123,8 @@ static void vfio_pci_quiesce_ask(struct vfio_pci_core_device *vdev)
 
 /*
  * Give an active device back what it has lost: its configuration, or, while it was
- * reset, that INTx was masked or unmasked. Ask it again. Who holds a lock may wait for
- * user space: none but a close waits for this, when no user is left.
+ * reset, that INTx was masked or unmasked. Ask it again. Who holds igate may wait for user
+ * space: only who has asked for a reset through VFIO waits for this, and a close.
  */
 static void vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 {
