@@ -111,6 +111,16 @@ FIXTURE_TEARDOWN(dies)
 	device_close(&self->dev);
 }
 
+/* Have a reset by others lose the device, which may be reset again after that */
+static void lose(struct __test_metadata *_metadata, void *map)
+{
+	ASSERT_EQ(0, file_write(DEAD, bdf))
+		TH_LOG("%s cannot be made to die: load pci_gaps.ko", bdf);
+	ASSERT_EQ(0, sysfs_write(bdf, "reset", "1"));
+	EXPECT_ONES(map);
+	ASSERT_EQ(0, file_write(DEAD, "none"));
+}
+
 /* Whoever is told that the reset succeeded may use the device at once */
 TEST_F(dies, answers_when_reset_returns)
 {
@@ -118,11 +128,7 @@ TEST_F(dies, answers_when_reset_returns)
 	int i;
 
 	for (i = 0; i < 10; i++) {
-		ASSERT_EQ(0, file_write(DEAD, bdf))
-			TH_LOG("%s cannot be made to die: load pci_gaps.ko", bdf);
-		ASSERT_EQ(0, sysfs_write(bdf, "reset", "1"));
-		EXPECT_ONES(self->map);
-		ASSERT_EQ(0, file_write(DEAD, "none"));
+		lose(_metadata, self->map);
 
 		/* It may just be asked whether it is back */
 		while (ioctl(self->dev.fd, VFIO_DEVICE_RESET))
@@ -141,12 +147,7 @@ TEST_F(dies, answers_when_flr_is_written)
 	uint32_t value;
 
 	for (i = 0; i < 10; i++) {
-		ASSERT_EQ(0, file_write(DEAD, bdf))
-			TH_LOG("%s cannot be made to die: load pci_gaps.ko", bdf);
-		ASSERT_EQ(0, sysfs_write(bdf, "reset", "1"));
-		EXPECT_ONES(self->map);
-		ASSERT_EQ(0, file_write(DEAD, "none"));
-
+		lose(_metadata, self->map);
 		ASSERT_EQ(0, function_reset(&self->dev));
 		ASSERT_EQ(0, try_read(self->map, &value));
 		if (value == self->word)
