@@ -35,10 +35,14 @@ silent() {
 	fi
 }
 
-# checkpatch TREE ARGUMENT...: the tree has no history, so no commit that a Fixes: could name
+# checkpatch TREE [-f] FILE...: the tree has no history, so no commit that a Fixes: could name
 checkpatch() {
-	(cd "$1" && PATH=/usr/bin:$PATH perl scripts/checkpatch.pl --strict --quiet \
-		--no-summary --ignore UNKNOWN_COMMIT_ID "${@:2}")
+	local tree=$1 options=(--strict --quiet --no-summary --ignore UNKNOWN_COMMIT_ID)
+	shift
+
+	[[ $1 != -f ]] || { options+=(-f); shift; }
+	(cd "$tree" && printf '%s\0' "$@" | PATH=/usr/bin:$PATH xargs -0 -n 4 -P "$(nproc)" \
+		perl scripts/checkpatch.pl "${options[@]}")
 }
 
 # refuses NAME PATTERN COMMAND...: the command fails and says why in one line

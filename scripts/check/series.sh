@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # series.sh BASE [DEBUG]: checkpatch.pl has nothing to say of the patches, they go onto
-# the pristine base with git am, and drivers/vfio/ compiles after each of them without a
-# warning, as the kernel for DEBUG has it.
+# the pristine base with git am, and drivers/vfio/ and each file of theirs compile after
+# each of them without a warning that the base does not give, as the kernel for DEBUG has it.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -39,12 +39,25 @@ else
 	not_ok "git am gives the tree that the tests run on" "the trees differ"
 fi
 
+# Of what any of the patches touches, what this kernel has
+mapfile -t objects < <(cd "$obj" && git -C "$src" diff --name-only "base..$tip" |
+	sed -n 's/\.c$/.o/p' | xargs ls -d 2>/dev/null)
+
 builds() { # COMMIT
+	local there
+
 	git -C "$src" checkout -q --force --detach "$1"
-	find "$obj/drivers/vfio" -name '*.o' -delete
-	make -s -C "$src" O="$obj" -j"$(($(nproc) + 1))" W=1 drivers/vfio/ \
-		drivers/pci/{iov,pci,pcie/err}.o
+	mapfile -t there < <(cd "$src" && ls -d "${objects[@]/%.o/.c}" 2>/dev/null)
+	make -s -C "$src" O="$obj" -j"$(($(nproc) + 1))" W=1 CC="ccache gcc" \
+		drivers/vfio/ "${there[@]/%.c/.o}" 2>&1 |
+		sed 's/:[0-9]*:/:/' | awk -v known="$tmp/known" '
+			BEGIN { while ((getline line < known) > 0) is_known[line] }
+			!($0 in is_known)'
 }
+
+: >"$tmp/known"
+builds base >"$tmp/base"
+mv "$tmp/base" "$tmp/known"
 
 for commit in $(git -C "$src" rev-list --reverse "base..$tip"); do
 	silent "what it touches compiles with W=1 after: $(git -C "$src" \
@@ -54,7 +67,7 @@ done
 # With every driver that builds on the core, as modules
 all_modules() {
 	make -s -C "$src" O="$tmp/all" allmodconfig
-	make -s -C "$src" O="$tmp/all" -j"$(($(nproc) + 1))" W=1 drivers/vfio/
+	make -s -C "$src" O="$tmp/all" -j"$(($(nproc) + 1))" W=1 CC="ccache gcc" drivers/vfio/
 }
 silent "drivers/vfio/ compiles with W=1 in allmodconfig" all_modules
 verdict
