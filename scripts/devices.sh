@@ -17,7 +17,7 @@ lossy2=0000:05:00.1
 bridge=0000:00:0d.0	# a bridge that can be reset
 behind=0000:06:01.0	# a BAR of memory behind it
 card=0000:07:00.0	# an I/O BAR, and a ROM
-deep=0000:0a:00.0	# FLR, behind a switch
+deep=0000:0a:00.0	# FLR, behind a switch, in a slot for hot-plug
 vga=0000:00:0f.0	# two that decode the addresses of VGA
 vga2=0000:00:10.0
 
