@@ -13,19 +13,21 @@ base=$1
 out=$build/$base/series-debug
 obj=$build/$base/obj-debug/drivers/vfio/pci
 reasons=$top/$selftest/coverage_exempt
-compgen -G "$out/gcda/*.gcda" >/dev/null ||
+compgen -G "$out/gcda/*/*.gcda" >/dev/null ||
 	die "no counts in $out/gcda: run 'make test DEBUG=1' first"
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-for data in "$out"/gcda/*.gcda; do
+for data in "$out"/gcda/*/*.gcda; do
 	name=$(basename "$data" .gcda)
-	cp "$data" "$obj/$name.gcno" "$tmp"
-	(cd "$tmp" && gcov -b "$name.gcda") >>"$tmp/log" 2>&1 ||
+	start=$tmp/$(basename "$(dirname "$data")")
+	mkdir -p "$start"
+	cp "$data" "$obj/$name.gcno" "$start"
+	(cd "$start" && gcov -b "$name.gcda") >>"$tmp/log" 2>&1 ||
 		die "gcov cannot read $data: was the kernel rebuilt since? See 'make test DEBUG=1'"
 done
 
-# Lines of a header are those of every file that includes it
+# Lines of a header are those of every file that includes it, and any start of the VM counts
 awk -v reasons="$reasons" '
 	BEGIN {
 		while ((getline line < reasons) > 0) {
@@ -42,8 +44,8 @@ awk -v reasons="$reasons" '
 		   file = substr(file, match(file, /vfio_pci_(mmap[a-z_]*|quiesce|disabled_bar)\.[ch]$/)) }
 	skip { next }
 	/^branch/ {
-		branches[file]++
-		taken[file] += $0 !~ /never executed| taken 0%/
+		ways[key ":" $2]
+		gone[key ":" $2] += $0 !~ /never executed| taken 0%/
 		next
 	}
 	!/^ *(#####|=====|[0-9]+\*?):/ { next }
@@ -61,6 +63,11 @@ awk -v reasons="$reasons" '
 		seen[key] += run
 	}
 	END {
+		for (key in ways) {
+			split(key, part, ":")
+			branches[part[1]]++
+			taken[part[1]] += gone[key] > 0
+		}
 		for (key in seen) {
 			split(key, part, ":")
 			lines[part[1]]++
@@ -107,4 +114,4 @@ awk -v reasons="$reasons" '
 		bad = (percent < 95) + (n_without > 0) + (stale > 0)
 		printf "%d passed, %d failed, 0 skipped\n", 3 - bad, bad
 		exit bad > 0
-	}' "$tmp"/*.gcov
+	}' "$tmp"/*/*.gcov

@@ -51,8 +51,8 @@ vm() {
 		"$list=/must_fail" "$tests=/selftests"
 }
 
-# run MACHINE APPEND: the same, and keep what it prints for the awk below, but for what
-# was printed before a VM had to start again
+# run MACHINE APPEND: the same, and keep what it prints for the awk below, but for the
+# program that ran when a VM had to start again, which runs once more
 run() {
 	local folder=$out${1:+/$1} status=0
 
@@ -60,8 +60,10 @@ run() {
 	LOG=$folder/console.log vm "$1" "$2" 2>"$folder/error" |
 		tee "$folder/tap.vm" || status=$?
 	cat "$folder/error" >&2
-	awk '/^# again: / { text = ""; next } { text = text $0 "\n" } END { printf "%s", text }' \
-		"$folder/tap.vm" >>"$out/tap"
+	awk '/^# program / { printf "%s", text; text = "" }
+	     /^# again: / { print; text = ""; next }
+	     { text = text $0 "\n" }
+	     END { printf "%s", text }' "$folder/tap.vm" >>"$out/tap"
 	((!status)) || echo "ended the VM${1:+ $1}: status $status," \
 		"$(tail -n 1 "$folder/error")" >>"$out/tap"
 }
@@ -128,7 +130,7 @@ for death in "${deaths[@]}"; do
 	die_of "${death%%$'\t'*}" "${death#*$'\t'}" >>"$out/tap"
 done
 
-awk -v variant="$variant(-$base)?" -v only="$only" '
+awk -v variant="$variant(-$base)?" -v only="$only" -v leaks="${kind#kcsan}" '
 	function count(verdict, name, why) {
 		n[verdict]++
 		if (verdict != "passed" || why)
@@ -166,6 +168,9 @@ awk -v variant="$variant(-$base)?" -v only="$only" '
 			takes_luck[$2] = $3 == "races"
 		}
 		next
+	}
+	/^# again: / && leaks {
+		count("skipped", "kmemleak", " not looked at before a VM was started again")
 	}
 	/^# program / { close_program(); program = $3; said = n_said = "" }
 	/^1\.\.[0-9]+/ { planned = substr($1, 4) + 0 }

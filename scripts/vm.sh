@@ -22,14 +22,16 @@
 # not do what it was told. So BARs below 4 GiB that nobody needs are left out where
 # decode is toggled a lot (no_registers), guests, who turn off everything, are run with
 # one CPU, and a VM that it happens to is started again: the last time with all CPUs in one
-# thread, where it cannot happen, and with twice the time.
+# thread, where it cannot happen, and with twice the time. A job that says '# program NAME'
+# of each thing it does finds on the command line, in done=N, how many it has done before.
 #
 # QEMU without KVM may deliver an interrupt twice that a KVM in there injects into its guest:
 # see jobs/guest. What it takes, a kick of the CPU, QEMU from 10.2 on does whenever its memory
 # map has changed a lot (interrupts=twice): guests hang.
 #
 # A line 'monitor: COMMAND' of what the job prints is a command for QEMU's monitor.
-# What a kernel counts of how often its lines are run goes to gcda/ next to its log.
+# What a kernel counts of how often its lines are run goes to gcda/ next to its log, into a
+# folder for each start.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -153,7 +155,7 @@ boot() {
 		-accel "${ACCEL:-tcg}$threads" -smp $cpus -m 3G "${machine[@]}" \
 		-nodefaults -no-user-config -display none -no-reboot "${devices[@]}" \
 		-kernel "$kernel/bzImage" -initrd "$tmp/initramfs" \
-		-append "$append panic=-1 $bugs ${APPEND-}" \
+		-append "$append panic=-1 $bugs ${APPEND-} done=$done" \
 		-serial file:"$log" "${job_port[@]}" \
 		-monitor pipe:"$tmp/monitor" </dev/null |
 		sed -u 's/\r//g' | tee "$tmp/output" |
@@ -226,43 +228,6 @@ watch() {
 	done
 }
 
-# It does not always survive it either that a BAR goes away while another CPU uses it.
-# No kernel can make it die of a signal, nor lose an interrupt: start again.
-for ((attempt = 1; attempt <= attempts; attempt++)); do
-	status=0
-	: >"$tmp/monitor.out"
-	: >"$tmp/output"
-	: >"$tmp/lost"
-	: >"$tmp/hung"
-	threads=
-	if ((attempt > 1 && attempt == attempts)); then
-		threads=,thread=single seconds=$((2 * seconds))
-	fi
-	watch >"$tmp/monitor.in" &
-	boot || status=$?
-	kill $! 2>/dev/null || :
-	wait $! || :
-	if [[ -s $tmp/hung ]]; then
-		status=124
-	fi
-	if ((attempts == 1)); then
-		break
-	elif ((status == 139 || status == 134)); then
-		echo "# again: QEMU died of signal $((status - 128)), attempt $attempt of $attempts"
-	elif [[ -s $tmp/lost ]]; then
-		echo "# again: QEMU lost $(head -1 "$tmp/lost"), attempt $attempt of $attempts"
-	else
-		break
-	fi
-done
-
-counts=$(dirname "$log")/gcda
-rm -rf "$counts"
-while read -r _ name data; do
-	mkdir -p "$counts"
-	base64 -d <<<"$data" >"$counts/$name"
-done < <(grep '^gcda ' "$tmp/output" || :)
-
 # show WHAT PATTERN: complain of WHAT and the first line of the log with PATTERN, and show
 # the log around it, or its end
 show() {
@@ -280,6 +245,50 @@ show() {
 splats='BUG:|WARNING:|Oops|general protection fault|UBSAN:|KASAN:|KCSAN:'
 splats+='|INFO: (task|rcu|possible|suspicious|trying)|possible recursive locking'
 splats+='|bad unlock balance|unreferenced object|soft lockup|stalls on CPU'
+# Of them, what comes of a lost interrupt as well
+stalls='(soft|workqueue) lockup|stalls on CPU|INFO: (task|rcu)'
+
+counts=$(dirname "$log")/gcda
+rm -rf "$counts"
+
+# It does not always survive it either that a BAR goes away while another CPU uses it.
+# No kernel can make it die of a signal, nor lose an interrupt: start again.
+done=0
+for ((attempt = 1; attempt <= attempts; attempt++)); do
+	status=0
+	: >"$tmp/monitor.out"
+	: >"$tmp/output"
+	: >"$tmp/lost"
+	: >"$tmp/hung"
+	threads=
+	if ((attempt > 1 && attempt == attempts)); then
+		threads=,thread=single seconds=$((2 * seconds))
+	fi
+	watch >"$tmp/monitor.in" &
+	boot || status=$?
+	kill $! 2>/dev/null || :
+	wait $! || :
+	while read -r _ name data _; do
+		mkdir -p "$counts/$attempt"
+		base64 -d <<<"$data" >"$counts/$attempt/$name"
+	done < <(grep '^gcda .* end$' "$tmp/output" || :)
+	if [[ -s $tmp/hung ]]; then
+		status=124
+	fi
+	if ((attempts == 1)); then
+		break
+	elif ((status == 139 || status == 134)); then
+		echo "# again: QEMU died of signal $((status - 128)), attempt $attempt of $attempts"
+	elif [[ -s $tmp/lost ]]; then
+		echo "# again: QEMU lost $(head -1 "$tmp/lost"), attempt $attempt of $attempts"
+	else
+		break
+	fi
+	! grep -E "$splats" "$log" | grep -qvE "$stalls" ||
+		show "the kernel in the VM complained before that" "$splats"
+	begun=$(grep -c '^# program ' "$tmp/output" || :)
+	((!begun)) || done=$((done + begun - 1))
+done
 
 if ((status == 124 || status == 137)); then
 	[[ -s $tmp/hung ]] || echo "no end of the job within $((4 * seconds)) s" >"$tmp/hung"

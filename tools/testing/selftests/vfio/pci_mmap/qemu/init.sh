@@ -52,6 +52,16 @@ virtual_function() {
 	vf=$(basename $(readlink $sys/virtfn0))
 }
 
+# print_counts: how often each line was run, where the kernel counts
+print_counts() {
+	local file
+
+	[ -e /sys/kernel/debug/gcov ] || return 0
+	for file in $(find /sys/kernel/debug/gcov -name '*.gcda'); do
+		echo "gcda $(basename $file) $(base64 <$file | tr -d '\n') end"
+	done
+}
+
 port=/dev/ttyS1
 [ -c $port ] || port=/dev/hvc0
 exec >$port 2>&1 </dev/null
@@ -67,9 +77,6 @@ if [ -e /sys/kernel/debug/kmemleak ]; then
 	echo scan >/sys/kernel/debug/kmemleak
 	cat /sys/kernel/debug/kmemleak >/dev/kmsg
 fi
-# How often each line was run, where the kernel counts
-for file in $(find /sys/kernel/debug/gcov -name '*.gcda' 2>/dev/null); do
-	echo "gcda $(basename $file) $(base64 <$file | tr -d '\n')"
-done
+print_counts
 echo "end of job: status $status"
 poweroff -f
