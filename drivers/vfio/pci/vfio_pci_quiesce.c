@@ -84,8 +84,8 @@ static bool vfio_pci_in_resume(struct pci_dev *pdev)
 /*
  * Does nobody restore what a reset takes? Who resets the function itself does, if there is
  * something to save as it begins, and keeps user space out of configuration space until
- * then, but for a recovery, before which the device is lost; who resets its PF or a bridge
- * need not. The PM core restores what it has put to sleep.
+ * then, but for a recovery, before which the device is lost, or which the driver of a host
+ * bridge begins, which shows when it is asked; who resets its PF or a bridge need not. The PM core restores what it has put to sleep.
  */
 static bool vfio_pci_is_left_unrestored(struct vfio_pci_core_device *vdev,
 					enum pci_access_event event)
@@ -328,22 +328,21 @@ void vfio_pci_quiesce_was_reset(struct vfio_pci_core_device *vdev)
 }
 
 /**
- * vfio_pci_quiesce_trylock_memory - Take memory_lock for write if no user has it
+ * vfio_pci_quiesce_trylock_memory - Take memory_lock for write if no user keeps it
  * @vdev: the device
  *
- * The restore work is no user, and has it for a moment only: unless it waits for a user.
+ * What restores the device and its DMA-BUFs is no user, and has it for a moment only:
+ * unless it waits for a user.
  *
- * Context: May sleep, for a tenth of a second at most.
+ * Context: May sleep, for a second at most.
  * Return: true with memory_lock held for write.
  */
 bool vfio_pci_quiesce_trylock_memory(struct vfio_pci_core_device *vdev)
 {
-	bool locked = down_write_trylock(&vdev->memory_lock);
+	bool locked;
 
-	if (!locked && work_busy(&vdev->quiesce.restore.work))
-		read_poll_timeout(down_write_trylock, locked, locked, USEC_PER_MSEC,
-				  100 * USEC_PER_MSEC, true, &vdev->memory_lock);
-	return locked;
+	return !read_poll_timeout(down_write_trylock, locked, locked, USEC_PER_MSEC,
+				  USEC_PER_SEC, false, &vdev->memory_lock);
 }
 
 /**
@@ -601,7 +600,7 @@ vm_fault_t vfio_pci_fault_lock_memory(struct vfio_pci_core_device *vdev,
 		if (vmf->flags & FAULT_FLAG_ALLOW_RETRY)
 			break;
 
-		/* Its caller may look for the entry but once: have one there */
+		/* Its caller may look but once: have an entry there, if no reset begins */
 		if (vfio_pci_fault_wait(vdev, TASK_KILLABLE))
 			return VM_FAULT_SIGBUS;
 	}
