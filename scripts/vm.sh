@@ -21,9 +21,10 @@
 # the start of a timer or the call of another CPU is lost; or the IOMMU, which then does
 # not do what it was told. So BARs below 4 GiB that nobody needs are left out where
 # decode is toggled a lot (no_registers), guests, who turn off everything, are run with
-# one CPU, and a VM that it happens to is started again: the last time with all CPUs in one
+# one CPU, and a VM that it happens to is started again: the third time with all CPUs in one
 # thread, where it cannot happen, and with twice the time. A job that says '# program NAME'
-# of each thing it does finds on the command line, in done=N, how many it has done before.
+# of each thing it does finds on the command line, in done=N, how many it has done before,
+# and has the three for each.
 #
 # QEMU without KVM may deliver an interrupt twice that a KVM in there injects into its guest:
 # see jobs/guest. What it takes, a kick of the CPU, QEMU from 10.2 on does whenever its memory
@@ -151,7 +152,7 @@ else
 fi
 
 boot() {
-	timeout --foreground -k 5 $((4 * seconds)) $qemu "${board[@]}" \
+	timeout --foreground -k 5 $((4 * patience)) $qemu "${board[@]}" \
 		-accel "${ACCEL:-tcg}$threads" -smp $cpus -m 3G "${machine[@]}" \
 		-nodefaults -no-user-config -display none -no-reboot "${devices[@]}" \
 		-kernel "$kernel/bzImage" -initrd "$tmp/initramfs" \
@@ -210,8 +211,8 @@ watch() {
 	while :; do
 		read -rt 10 <&4 || :
 		quiet=$(($(date +%s) - $(stat -c %Y "$tmp/output")))
-		if ((quiet >= seconds)); then
-			echo "the job said nothing for $seconds s" >"$tmp/hung"
+		if ((quiet >= patience)); then
+			echo "the job said nothing for $patience s" >"$tmp/hung"
 			echo quit
 			return
 		fi
@@ -253,24 +254,25 @@ rm -rf "$counts"
 
 # It does not always survive it either that a BAR goes away while another CPU uses it.
 # No kernel can make it die of a signal, nor lose an interrupt: start again.
-done=0
-for ((attempt = 1; attempt <= attempts; attempt++)); do
-	status=0
+done=0 starts=0 attempt=0
+while ((attempt++ < attempts)); do
+	status=0 patience=$seconds
 	: >"$tmp/monitor.out"
 	: >"$tmp/output"
 	: >"$tmp/lost"
 	: >"$tmp/hung"
 	threads=
 	if ((attempt > 1 && attempt == attempts)); then
-		threads=,thread=single seconds=$((2 * seconds))
+		threads=,thread=single patience=$((2 * seconds))
 	fi
 	watch >"$tmp/monitor.in" &
 	boot || status=$?
 	kill $! 2>/dev/null || :
 	wait $! || :
+	starts=$((starts + 1))
 	while read -r _ name data _; do
-		mkdir -p "$counts/$attempt"
-		base64 -d <<<"$data" >"$counts/$attempt/$name"
+		mkdir -p "$counts/$starts"
+		base64 -d <<<"$data" >"$counts/$starts/$name"
 	done < <(grep '^gcda .* end$' "$tmp/output" || :)
 	if [[ -s $tmp/hung ]]; then
 		status=124
@@ -287,11 +289,11 @@ for ((attempt = 1; attempt <= attempts; attempt++)); do
 	! grep -E "$splats" "$log" | grep -qvE "$stalls" ||
 		show "the kernel in the VM complained before that" "$splats"
 	begun=$(grep -c '^# program ' "$tmp/output" || :)
-	((!begun)) || done=$((done + begun - 1))
+	((begun < 2)) || done=$((done + begun - 1)) attempt=0
 done
 
 if ((status == 124 || status == 137)); then
-	[[ -s $tmp/hung ]] || echo "no end of the job within $((4 * seconds)) s" >"$tmp/hung"
+	[[ -s $tmp/hung ]] || echo "no end of the job within $((4 * patience)) s" >"$tmp/hung"
 	show "the VM hung: $(<"$tmp/hung")" "$splats|Kernel panic"
 fi
 job_status=$(sed -n 's/^end of job: status //p' "$tmp/output")
