@@ -84,8 +84,9 @@ static bool vfio_pci_in_resume(struct pci_dev *pdev)
 /*
  * Does nobody restore what a reset takes? Who resets the function itself does, if there is
  * something to save as it begins, and keeps user space out of configuration space until
- * then, but for a recovery, before which the device is lost, or which the driver of a host
- * bridge begins, which shows when it is asked; who resets its PF or a bridge need not. The PM core restores what it has put to sleep.
+ * then. A recovery does not, before which the device is lost; that of a host bridge whose
+ * link was down shows when the device is asked. Who resets its PF or a bridge need not. The
+ * PM core restores what it has put to sleep.
  */
 static bool vfio_pci_is_left_unrestored(struct vfio_pci_core_device *vdev,
 					enum pci_access_event event)
