@@ -13,8 +13,9 @@
  *
  * Who reads takes what the BAR gives at first for its data. From then on each read
  * has to give the same or all ones. A VMM that takes a BAR whose decode is off out of
- * its guest's memory answers for what is left there: toggle and last, which meet with
- * that, first look what it is, and count it apart.
+ * its guest's memory, as QEMU does, and from 10.0 on that of a device in D3hot, answers
+ * for what is left there: toggle, sleep and last, which meet with that, first look what
+ * it is, and count it apart.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -177,24 +178,24 @@ static void config_write(off_t reg, uint16_t value)
 }
 
 /* Nobody else reads yet */
-static void take_nobody(void)
+static void take_nobody(off_t reg, uint16_t on, uint16_t off)
 {
-	uint16_t on = config_read(PCI_COMMAND, 2);
-
-	config_write(PCI_COMMAND, on & ~PCI_COMMAND_MEMORY);
+	config_write(reg, off);
 	usleep(10000);
 	reads.nobody = load(word_offset(0));
-	config_write(PCI_COMMAND, on);
+	config_write(reg, on);
 }
 
 static int watch(bool last)
 {
+	uint16_t on = config_read(PCI_COMMAND, 2);
+
 	signal(SIGTERM, on_sigterm);
 	signal(SIGBUS, on_sigbus);
 	if (!sigsetjmp(gone, 1)) {
 		take_data();
 		if (last)
-			take_nobody();
+			take_nobody(PCI_COMMAND, on, on & ~PCI_COMMAND_MEMORY);
 		printf("watching\n");
 		fflush(stdout);
 		read_all(NULL);
@@ -226,8 +227,7 @@ static int turn_off_and_on(bool power, int n)
 	int i;
 
 	take_data();
-	if (!power)
-		take_nobody();
+	take_nobody(reg, on, off);
 	if (pthread_create(&reader, NULL, read_all, NULL))
 		fail("starting a thread");
 	pin(0);
