@@ -48,12 +48,15 @@ awk -v reasons="$reasons" '
 		gone[key ":" $2] += $0 !~ /never executed| taken 0%/
 		next
 	}
-	!/^ *(#####|=====|[0-9]+\*?):/ { next }
+	!/^ *(-|#####|=====|[0-9]+\*?):/ { next }
 	{
 		match($0, /^[^:]*:[^:]*:/)
 		number = substr($0, 1, RLENGTH)
 		text = substr($0, RLENGTH + 1)
 		gsub(/^[\t ]+|[\t ]+$/, "", text)
+		there[file "\t" text]
+		if (number ~ /^ *-/)
+			next
 		run = number !~ /#####|=====/
 		sub(/^[^:]*: */, "", number)
 		sub(/:$/, "", number)
@@ -73,7 +76,6 @@ awk -v reasons="$reasons" '
 			lines[part[1]]++
 			hit[part[1]] += seen[key] > 0
 			id = part[1] "\t" texts[key]
-			there[id]
 			if (seen[key])
 				continue
 			if (id in why)
