@@ -105,7 +105,7 @@ struct vfio_pci_ones {
  * @waited: a reset has waited for @busy since the device was quiesced; a hint
  * @wait: for the device to be quiesced no more, or to be lost, or for @busy to end
  * @restore: gives a device back what a reset has cost it, or asks it again
- * @tries: how often; covered by @lock
+ * @until: for how long, in jiffies; covered by @lock
  * @lost_again: an error came after a reset through VFIO began; covered by @lock
  */
 struct vfio_pci_quiesce {
@@ -120,7 +120,7 @@ struct vfio_pci_quiesce {
 	bool			waited;
 	wait_queue_head_t	wait;
 	struct delayed_work	restore;
-	unsigned int		tries;
+	unsigned long		until;
 	bool			lost_again;
 };
 

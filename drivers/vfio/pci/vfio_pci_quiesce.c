@@ -40,6 +40,7 @@
 
 #include <linux/file.h>
 #include <linux/iopoll.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/pci.h>
 #include <linux/pm_runtime.h>
@@ -62,8 +63,8 @@ static bool vfio_pci_offline(struct pci_dev *pdev)
 /* How long a reset waits for who uses registers, in jiffies: as on the base after that */
 #define VFIO_PCI_QUIESCE_BUSY	HZ
 
-/* How often an absent device is asked again, once a second: as long as a reset may take */
-#define VFIO_PCI_QUIESCE_TRIES	60
+/* How long an absent device is asked again, in jiffies: as long as a reset may take */
+#define VFIO_PCI_QUIESCE_ABSENT	(60 * HZ)
 
 static bool vfio_pci_disconnected(struct pci_dev *pdev)
 {
@@ -115,7 +116,7 @@ static void vfio_pci_quiesce_ask(struct vfio_pci_core_device *vdev)
 	spin_unlock_irqrestore(&vdev->irqlock, flags);
 
 	WRITE_ONCE(vdev->quiesce.absent, !vfio_config_is_intact(vdev));
-	vdev->quiesce.tries = VFIO_PCI_QUIESCE_TRIES;
+	vdev->quiesce.until = jiffies + VFIO_PCI_QUIESCE_ABSENT;
 	if (vdev->quiesce.absent)
 		WRITE_ONCE(vdev->quiesce.unrestored, true);
 	if (vdev->quiesce.unrestored)
@@ -125,7 +126,8 @@ static void vfio_pci_quiesce_ask(struct vfio_pci_core_device *vdev)
 /*
  * Give an active device back what it has lost: its configuration, or, while it was
  * reset, that INTx was masked or unmasked. Ask it again. Who holds igate may wait for user
- * space: only who has asked for a reset through VFIO waits for this, and a close.
+ * space: only who has asked for a reset through VFIO, or for the ROM, waits for this, and a
+ * close.
  */
 static void vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 {
@@ -166,8 +168,8 @@ static void vfio_pci_quiesce_restore_active(struct vfio_pci_core_device *vdev)
 			vfio_pci_zap_bars(vdev);
 		vfio_pci_ones_drop(vdev);
 		/* It may take long to be ready after a reset */
-		if (again || (vdev->quiesce.absent && vdev->quiesce.tries &&
-			      vdev->quiesce.tries--))
+		if (again || (vdev->quiesce.absent &&
+			      time_before(jiffies, vdev->quiesce.until)))
 			queue_delayed_work(system_freezable_wq, &vdev->quiesce.restore,
 					   again ? msecs_to_jiffies(10) : HZ);
 	}
@@ -332,8 +334,8 @@ void vfio_pci_quiesce_was_reset(struct vfio_pci_core_device *vdev)
  * vfio_pci_quiesce_trylock_memory - Take memory_lock for write if no user keeps it
  * @vdev: the device
  *
- * What restores the device and its DMA-BUFs is no user, and has it for a moment only:
- * unless it waits for a user.
+ * What restores the device and its DMA-BUFs is no user, and has it for a moment; for
+ * longer where it restores the VFs of a PF, which may take longer than this waits.
  *
  * Context: May sleep, for a second at most.
  * Return: true with memory_lock held for write.
