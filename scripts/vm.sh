@@ -96,7 +96,7 @@ devices=(
 	-object memory-backend-ram,id=ram4,size=8G,share=on,reserve=off
 	-device ivshmem-plain,memdev=ram4,bus=pcie.0,addr=b
 	-device pcie-root-port,id=port5,chassis=5,bus=pcie.0,addr=c,hotplug=off
-	-device nvme,serial=lossy,bus=port5,multifunction=on,addr=0.0
+	-device nvme,serial=lossy,bus=port5,multifunction=on,addr=0.0,romfile="$tmp/rom"
 	-device edu,id=lossy2,bus=port5,addr=0.1
 	-device pcie-pci-bridge,id=bridge,bus=pcie.0,addr=d
 	-object memory-backend-ram,id=ram5,size=4M,share=on

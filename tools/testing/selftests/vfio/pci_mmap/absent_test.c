@@ -104,6 +104,8 @@ FIXTURE_SETUP(dies)
 	ASSERT_EQ(0, open_and_map(&self->dev, &self->map));
 	ASSERT_EQ(0, try_read(self->map, &self->word));
 	ASSERT_NE(-1U, self->word);
+	/* Where QEMU has no BAR */
+	ASSERT_NE(0, self->word);
 }
 
 FIXTURE_TEARDOWN(dies)
@@ -158,6 +160,32 @@ TEST_F(dies, answers_when_flr_is_written)
 	}
 	/* None is tried of a device that is just being asked whether it is back */
 	EXPECT_GE(3, missed);
+}
+
+/* Asking does not tire it: whoever asks once it is back learns that it is */
+TEST_F(dies, tells_of_its_rom_when_back)
+{
+	struct vfio_region_info rom = {
+		.argsz = sizeof(rom), .index = VFIO_PCI_ROM_REGION_INDEX,
+	};
+	uint32_t value;
+	int i;
+
+	ASSERT_EQ(0, ioctl(self->dev.fd, VFIO_DEVICE_GET_REGION_INFO, &rom));
+	if (!rom.size)
+		SKIP(return, "%s has no ROM", bdf);
+	ASSERT_EQ(0, file_write(DEAD, bdf))
+		TH_LOG("%s cannot be made to die: load pci_gaps.ko", bdf);
+	ASSERT_EQ(0, sysfs_write(bdf, "reset", "1"));
+	for (i = 0; i < 100; i++) {
+		EXPECT_EQ(0, ioctl(self->dev.fd, VFIO_DEVICE_GET_REGION_INFO, &rom));
+		EXPECT_EQ(0, rom.size);
+	}
+	ASSERT_EQ(0, file_write(DEAD, "none"));
+	ASSERT_EQ(0, ioctl(self->dev.fd, VFIO_DEVICE_GET_REGION_INFO, &rom));
+	EXPECT_NE(0, rom.size);
+	ASSERT_EQ(0, try_read(self->map, &value));
+	EXPECT_EQ(self->word, value);
 }
 
 int main(int argc, char **argv)
