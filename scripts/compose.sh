@@ -57,6 +57,9 @@ update_maintainers() {
 	"${git[@]}" show "$base:MAINTAINERS" |
 	awk -v file="$tmp/section" '
 		NR == FNR { section = section $0 "\n"; if (FNR == 1) title = $0; next }
+		# That of a series before this one
+		$0 == title { before = 1 }
+		before { before = $0 != ""; next }
 		!done && /^VFIO / && $0 > title { printf "%s\n", section; done = 1 }
 		{ print }
 		END { exit !done }' "$tmp/section" - >"$tmp/MAINTAINERS" ||
