@@ -61,8 +61,8 @@ stamp=$(git -C "$src" rev-parse "$tip^{tree}"; sha256sum <<<"$fragment")
 rm -f "$out/stamp"
 
 # What one variant has in common with another, or with what another clone has built,
-# is not compiled again; what is new is not preprocessed only to look for it
-export CCACHE_DEPEND=1 CCACHE_BASEDIR=$build/$base CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
+# is not compiled again
+export CCACHE_BASEDIR=$build/$base CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
 
 kmake() {
 	make -C "$src" O="$obj" -j"$(($(nproc) + 1))" ARCH=$arch \

@@ -6,6 +6,8 @@
 
 set -euo pipefail
 export LC_ALL=C HOME=${HOME:-/}
+# What ccache has not seen is not preprocessed only to look for it
+export CCACHE_DEPEND=1
 # The variables of our Makefile mean other things in those of the kernel
 unset ARCH DEBUG BASE VARIANT TREE MAKEFLAGS MFLAGS MAKELEVEL
 

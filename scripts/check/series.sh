@@ -10,7 +10,7 @@
 base=$1 debug=${2-}
 src=$build/$base/src
 obj=$build/$base/obj$(kind_suffix "$debug")
-export GIT_COMMITTER_NAME=check GIT_COMMITTER_EMAIL=check@localhost CCACHE_DEPEND=1
+export GIT_COMMITTER_NAME=check GIT_COMMITTER_EMAIL=check@localhost
 
 "$top/scripts/kernel.sh" "$base" series "$debug"
 "$top/scripts/series.sh" "$base" 2>/dev/null
