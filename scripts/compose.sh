@@ -83,7 +83,7 @@ for patch in "$@"; do
 	field() { sed -n "s/^$1: //p" "$tmp/info"; }
 	{ field Subject; echo; cat "$tmp/message"; } >"$tmp/text"
 	who="$(field Author) <$(field Email)> $(field Date)"
-	printf '%s\n' "commit refs/composed" "mark :$((++mark))" "author $who" \
+	printf '%s\n' "commit refs/composed/$$" "mark :$((++mark))" "author $who" \
 		"committer $who" "data $(wc -c <"$tmp/text")"
 	cat "$tmp/text"
 	printf '%s\n' "" "from $commit"
@@ -93,5 +93,5 @@ for patch in "$@"; do
 done >"$tmp/stream"
 
 # The last line takes the name away again
-printf '%s\n' "get-mark $commit" "reset refs/composed" "from ${base//?/0}" >>"$tmp/stream"
+printf '%s\n' "get-mark $commit" "reset refs/composed/$$" "from ${base//?/0}" >>"$tmp/stream"
 "${git[@]}" fast-import --quiet --date-format=rfc2822 <"$tmp/stream"

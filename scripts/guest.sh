@@ -22,7 +22,7 @@ for scenario in $scenarios; do
 		die "unknown scenario '$scenario': use some of: $known"
 done
 
-need "${to_build[@]}" "${to_boot[@]}" mke2fs e2fsck
+need "${to_build[@]}" "${to_boot[@]}" "${to_guest[@]}"
 mapfile -t inside < <(qemu_inside)
 guest_kernel "$base"
 

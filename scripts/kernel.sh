@@ -9,10 +9,10 @@
 
 . "$(dirname "$0")/lib.sh"
 
-base=$1 variant=$2
+base=$1 variant=$2 kind=${3-}
 check_base "$base"
 check_variant "$variant" "$base"
-suffix=$(kind_suffix "${3-}")
+suffix=$(kind_suffix "$kind")
 arch=x86 image=arch/x86/boot/bzImage cross=
 if [[ $suffix == -arm64* ]]; then
 	arch=arm64 image=arch/arm64/boot/Image cross=aarch64-linux-gnu-
@@ -56,8 +56,13 @@ case $suffix in
 	done ;;
 esac
 stamp=$(git -C "$src" rev-parse "$tip^{tree}"; sha256sum <<<"$fragment")
-[[ $variant != series || -d $build/$base/selftests$suffix ]] &&
-	[[ -f $out/stamp && $(<"$out/stamp") == "$stamp" ]] && exit 0
+is_there() {
+	[[ $variant != series || -d $build/$base/selftests$suffix ]] &&
+		[[ -f $out/stamp && $(<"$out/stamp") == "$stamp" ]]
+}
+! is_there || exit 0
+in_turn "$src"
+! is_there || exit 0
 rm -f "$out/stamp"
 
 # What one variant has in common with another, or with what another clone has built,

@@ -26,6 +26,7 @@ to_boot=(qemu-system-x86_64 bios-256k.bin busybox ldd)
 # And for arm64, on another machine
 arm64_to_build=(aarch64-linux-gnu-gcc aarch64-linux-gnu-gcc:libc.a)
 arm64_to_boot=(qemu-system-aarch64 ldd)
+to_guest=(mke2fs e2fsck)
 to_check=(perl python3:ply python3:git sparse shellcheck spin)
 
 # Debian's package of each, where its name is another
@@ -232,6 +233,15 @@ tree_version() {
 		die "$1 is not a Linux kernel tree: name the top folder of one"
 	awk '$1 == "VERSION" { v = $3 } $1 == "PATCHLEVEL" { p = $3 }
 	     END { print v "." p }' "$1/Makefile"
+}
+
+# in_turn TREE: wait until nobody else builds from it, and have others wait until we end
+in_turn() {
+	exec {turn}>>"$1.lock"
+	flock --nonblock "$turn" || {
+		say "waiting for another build from ${1#"$top"/}"
+		flock "$turn"
+	}
 }
 
 # is_git TREE: is TREE the top of a git work tree?

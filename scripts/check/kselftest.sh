@@ -10,6 +10,7 @@
 base=$1
 src=$build/$base/src
 "$top/scripts/kernel.sh" "$base" series ''
+in_turn "$src"
 tip=$("$top/scripts/compose.sh" "$src" base "$top/series/$base"/0*.patch)
 
 git clone -q --shared --no-checkout "$src" "$tmp/linux"

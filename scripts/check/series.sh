@@ -13,6 +13,7 @@ obj=$build/$base/obj$(kind_suffix "$debug")
 export GIT_COMMITTER_NAME=check GIT_COMMITTER_EMAIL=check@localhost
 
 "$top/scripts/kernel.sh" "$base" series "$debug"
+in_turn "$src"
 "$top/scripts/series.sh" "$base" 2>/dev/null
 
 # A copy with the whole tree in its index and nothing but our files on disk

@@ -11,6 +11,7 @@ src=$build/$base/src
 obj=$build/$base/obj
 need "${to_check[@]}"
 "$top/scripts/kernel.sh" "$base" series ''
+in_turn "$src"
 git -C "$src" checkout -q --force --detach \
 	"$("$top/scripts/compose.sh" "$src" base "$top/series/$base"/0*.patch)"
 cd "$src"
