@@ -3,10 +3,11 @@
  * A device that does not respond when it is opened, or any more
  *
  * Needs pci_gaps.ko, which has an FLR take its configuration space away: that which comes
- * with the open, or another.
+ * with the open, or another; and pci_others.ko, which resets it and restores nothing.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #include "sysfs.h"
 
 #define DEAD "/sys/module/pci_gaps/parameters/dead"
+#define FLR "/sys/module/pci_others/parameters/flr"
 
 static const char *bdf;
 
@@ -110,6 +112,7 @@ FIXTURE_SETUP(dies)
 
 FIXTURE_TEARDOWN(dies)
 {
+	file_write(DEAD, "none");
 	device_close(&self->dev);
 }
 
@@ -184,6 +187,52 @@ TEST_F(dies, tells_of_its_rom_when_back)
 	ASSERT_EQ(0, file_write(DEAD, "none"));
 	ASSERT_EQ(0, ioctl(self->dev.fd, VFIO_DEVICE_GET_REGION_INFO, &rom));
 	EXPECT_NE(0, rom.size);
+	ASSERT_EQ(0, try_read(self->map, &value));
+	EXPECT_EQ(self->word, value);
+}
+
+#define RESETS 50
+
+/* Reset the device again and again, as another driver does; NULL, or an error */
+static void *reset_by_driver(void *done)
+{
+	intptr_t error = 0;
+	int i;
+
+	for (i = 0; i < RESETS && !error; i++) {
+		/* At one moment of the question after another */
+		usleep(i * 100);
+		error = file_write(FLR, bdf);
+	}
+	__atomic_store_n((bool *)done, true, __ATOMIC_RELEASE);
+	return (void *)error;
+}
+
+/* However often it goes away and comes back meanwhile */
+TEST_F(dies, tells_of_its_rom_amid_resets)
+{
+	struct vfio_region_info rom = {
+		.argsz = sizeof(rom), .index = VFIO_PCI_ROM_REGION_INDEX,
+	};
+	int asked = 0, none = 0;
+	bool done = false;
+	uint32_t value;
+	pthread_t thread;
+	void *error;
+
+	ASSERT_EQ(0, ioctl(self->dev.fd, VFIO_DEVICE_GET_REGION_INFO, &rom));
+	if (!rom.size)
+		SKIP(return, "%s has no ROM", bdf);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, reset_by_driver, &done));
+	while (!__atomic_load_n(&done, __ATOMIC_ACQUIRE)) {
+		EXPECT_EQ(0, ioctl(self->dev.fd, VFIO_DEVICE_GET_REGION_INFO, &rom));
+		asked++;
+		none += !rom.size;
+	}
+	pthread_join(thread, &error);
+	EXPECT_EQ(NULL, error) TH_LOG("%s cannot be reset: load pci_others.ko", bdf);
+	EXPECT_EQ(0, none) TH_LOG("it had no ROM %d times of %d", none, asked);
+	EXPECT_LT(0, asked);
 	ASSERT_EQ(0, try_read(self->map, &value));
 	EXPECT_EQ(self->word, value);
 }
