@@ -9,10 +9,10 @@
 
 . "$(dirname "$0")/lib.sh"
 
-base=$1 variant=$2 kind=${3-}
+base=$1 variant=$2
 check_base "$base"
 check_variant "$variant" "$base"
-suffix=$(kind_suffix "$kind")
+suffix=$(kind_suffix "${3-}")
 arch=x86 image=arch/x86/boot/bzImage cross=
 if [[ $suffix == -arm64* ]]; then
 	arch=arm64 image=arch/arm64/boot/Image cross=aarch64-linux-gnu-

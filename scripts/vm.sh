@@ -61,9 +61,9 @@ esac
 version=$($qemu --version |
 	awk 'NR == 1 { split($4, v, "."); print v[1] * 100 + v[2] }')
 attempts=1 bugs='' iommu=intel-iommu,intremap=on,aw-bits=48
-((version < 900)) || iommu+=,eim=on
 if [[ ${ACCEL-} != kvm && $qemu == *x86_64 ]]; then
 	((version >= 1100)) || attempts=3 bugs=registers=left_out
+	((version < 900 || version >= 1100)) || iommu+=,eim=on
 	((version < 1002)) || bugs+=" interrupts=twice"
 fi
 
